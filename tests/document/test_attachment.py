@@ -1,0 +1,158 @@
+"""Attachments as values: CouchDB's compression and digests, and what a document may say of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from couchette.document.attachment import (
+    Attachment,
+    Stub,
+    check_name,
+    content,
+    digest_bytes,
+    digest_text,
+    gzip,
+    is_compressible,
+    parse_attachments,
+    plain,
+)
+from couchette.errors import BadContentType, BadRequest
+
+
+def test_text_is_stored_as_the_very_gzip_bytes_of_couchdb():
+    held = content("a.txt", b"hello", "text/plain")
+    assert len(held.stored) == 25
+    assert digest_text(held.digest) == "md5-iMaiC8wqiFlD2NjLTemvCQ=="
+    assert (held.length, held.encoding) == (5, "gzip")
+
+
+def test_an_empty_text_is_compressed_too():
+    assert len(content("e", b"", "application/json").stored) == 20
+
+
+def test_other_types_are_stored_as_they_are():
+    held = content("b.png", b"hi", "image/png")
+    assert (held.stored, held.length, held.encoding) == (b"hi", 2, None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "TEXT/HTML",
+        "text/x; charset=utf-8",
+        "application/json",
+        "application/javascript",
+        "application/xml",
+    ],
+)
+def test_texts_are_compressible_whatever_the_case_and_parameters(kind):
+    assert is_compressible(kind)
+
+
+@pytest.mark.parametrize("kind", ["image/svg+xml", "application/ld+json", "application/x-ndjson", "", "context/x"])
+def test_other_types_are_not_compressible(kind):
+    assert not is_compressible(kind)
+
+
+def test_gzip_content_is_stored_unchecked_and_its_length_is_the_stored_one():
+    held = content("a", b"not gzip", "image/png", encoding="gzip")
+    assert (held.stored, held.length, held.encoding) == (b"not gzip", 8, "gzip")
+
+
+def test_another_encoding_is_refused():
+    with pytest.raises(BadContentType, match="Only gzip") as caught:
+        content("a", b"", encoding="deflate")
+    assert caught.value.status == 415
+
+
+@given(st.binary())
+def test_plain_undoes_gzip(data):
+    assert plain(gzip(data), "gzip") == data == plain(data, None)
+
+
+def test_content_that_only_claims_to_be_gzip_cannot_be_unpacked():
+    with pytest.raises(BadRequest, match="marked as gzip"):
+        plain(b"not gzip", "gzip")
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_digest_text_is_read_back(digest):
+    assert digest_bytes(digest_text(digest)) == digest
+
+
+def test_a_stub_tells_type_revpos_digest_and_length():
+    one = Attachment("a", "text/plain", 2, "md5-x", 5, "gzip", 25)
+    told = {"content_type": "text/plain", "revpos": 2, "digest": "md5-x", "length": 5}
+    assert one.stub() == {**told, "stub": True}
+    assert one.stub(encoding_info=True) == {**told, "encoding": "gzip", "encoded_length": 25, "stub": True}
+
+
+def test_attachments_keep_the_order_in_which_they_were_given():
+    parsed = parse_attachments({"z": {"data": ""}, "a": {"stub": True, "revpos": 3}, "m": {"data": b"x"}}, "doc")
+    assert [one.name for one in parsed] == ["z", "a", "m"]
+    assert parsed[1] == Stub("a", 3)
+
+
+def test_data_may_be_base64_text_or_bytes_and_the_type_may_be_left_out():
+    text, raw = parse_attachments({"t": {"data": "aGk="}, "r": {"data": b"hi"}}, "doc")
+    assert text.stored == raw.stored == b"hi"
+    assert text.content_type == "application/octet-stream"
+
+
+def test_encoding_counts_for_bytes_only():
+    """A JSON client cannot send stored bytes: CouchDB ignores ``encoding`` there and compresses."""
+    text, raw = parse_attachments(
+        {
+            "t": {"data": "aGk=", "content_type": "text/plain", "encoding": "gzip"},
+            "r": {"data": b"hi", "content_type": "text/plain", "encoding": "gzip"},
+        },
+        "doc",
+    )
+    assert text.stored == gzip(b"hi")
+    assert raw.stored == b"hi"
+
+
+def test_a_stub_is_a_stub_even_with_data():
+    """CouchDB looks at ``stub`` first."""
+    assert parse_attachments({"a": {"stub": True, "data": "aGk="}}, "doc") == [Stub("a", None)]
+
+
+def test_a_member_that_is_no_object_is_ignored():
+    assert parse_attachments({"a": 1, "b": None}, "doc") == []
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {},
+        {"stub": False},
+        {"data": None},
+        {"data": 5},
+        {"data": "no base64!"},
+        {"data": "aGk"},
+        {"data": "é"},
+        {"data": "", "content_type": 5},
+        {"data": "", "revpos": "1"},
+        {"data": "", "revpos": -1},
+        {"data": "", "revpos": True},
+        {"data": "", "revpos": 2**63},
+    ],
+)
+def test_a_malformed_member_is_refused_by_name(member):
+    with pytest.raises(BadRequest, match="Invalid attachment data for pic") as caught:
+        parse_attachments({"pic": member}, "doc")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["a", "é/ü", "a b", "\U0001f600", ".", "%2F"])
+def test_any_text_is_a_name(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(("name", "reason"), [("_a", "prohibited character '_'"), (5, "UTF-8"), ("\ud800", "UTF-8")])
+def test_other_names_are_refused(name, reason):
+    with pytest.raises(BadRequest, match=reason):
+        check_name(name)
