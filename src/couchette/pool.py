@@ -1,0 +1,184 @@
+"""Connections to one database file: who may use which, and when a transaction begins and ends.
+
+One connection writes, under a lock; readers each borrow one of their own, so that they see the last
+commit and never wait for the writer (SQLite's WAL). An in-memory database has a single connection that
+all share in turn. Only this module opens, locks, commits and publishes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+import apsw
+
+from couchette import store
+from couchette.errors import CouchetteError, DatabaseBusy, DatabaseClosed, NotADatabase, StoreError
+from couchette.limits import BUSY_TIMEOUT_MS, CACHE_KIB, IDLE_READERS_MAX, STATEMENT_CACHE
+from couchette.notifier import Notifier
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Durability = Literal["normal", "full"]
+
+
+class Pool:
+    """The connections of one database. Safe to use from many threads."""
+
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "normal") -> None:
+        """Open the file, making it if it is not there. Raises NotADatabase, NewerSchema, StoreError."""
+        self.path = os.fspath(path)
+        if not self.path:
+            raise StoreError("The path of a database must not be empty.", "Give a file, or ':memory:'.")
+        self.notifier = Notifier()
+        if durability not in ("normal", "full"):
+            raise StoreError(f"durability={durability!r} is unknown.", "Give 'normal' or 'full'.")
+        self._durability = durability
+        self._shared = self.path == ":memory:"
+        self._lock = threading.RLock()
+        self._idle: deque[apsw.Connection] = deque()
+        self._closed = False
+        self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+
+    def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading operation on one snapshot of the database; blocks only while it runs."""
+        with self._reader() as conn:
+            if self._shared:
+                return op(conn, *args, **kwargs)
+            conn.execute("BEGIN")
+            try:
+                return op(conn, *args, **kwargs)
+            finally:
+                conn.execute("COMMIT")
+
+    def read_one(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation of a single statement, which is a snapshot by itself: cheaper than :meth:`read`."""
+        if self._shared or not self._idle:
+            return self.read(op, *args, **kwargs)
+        try:
+            conn = self._idle.pop()
+        except IndexError:
+            return self.read(op, *args, **kwargs)
+        try:
+            return op(conn, *args, **kwargs)
+        except apsw.Error as exc:
+            raise _translated(exc, self.path) from exc
+        finally:
+            self._give_back(conn)
+
+    @contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        if self._shared:
+            with self._lock, _translating(self.path):
+                self._check_open()
+                yield self._writer
+            return
+        try:
+            conn = self._idle.pop()
+        except IndexError:
+            self._check_open()
+            conn = self._open(apsw.SQLITE_OPEN_READONLY)
+        try:
+            with _translating(self.path):
+                yield conn
+        finally:
+            self._give_back(conn)
+
+    def _give_back(self, conn: apsw.Connection) -> None:
+        if len(self._idle) < IDLE_READERS_MAX and not self._closed:
+            self._idle.append(conn)
+        else:
+            conn.close()
+
+    def write(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a writing operation in one transaction: committed when it returns, undone when it raises.
+
+        Waits for this process's other writers, and up to ``limits.BUSY_TIMEOUT_MS`` for another
+        process's; then raises DatabaseBusy.
+        """
+        with self._lock:
+            self._check_open()
+            conn = self._writer
+            with _translating(self.path):
+                conn.execute("BEGIN IMMEDIATE")
+                try:
+                    result = op(conn, *args, **kwargs)
+                    conn.execute("COMMIT")
+                except BaseException:
+                    if conn.in_transaction:
+                        conn.execute("ROLLBACK")
+                    raise
+        self.notifier.publish()
+        return result
+
+    def close(self) -> None:
+        """Close every connection; waiters wake up and find the database closed. Calling it again does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+            self._writer.close()
+        self.notifier.publish()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DatabaseClosed(f"The database {self.path} is closed.", "Open it again.")
+
+    def _open(self, flags: int) -> apsw.Connection:
+        """A connection that is set up; the first one to a file also makes or migrates its tables."""
+        with _translating(self.path):
+            conn = apsw.Connection(self.path, flags=flags, statementcachesize=STATEMENT_CACHE)
+            try:
+                conn.set_busy_timeout(BUSY_TIMEOUT_MS)
+                if flags & apsw.SQLITE_OPEN_READWRITE:
+                    self._prepare(conn)
+                conn.pragma("synchronous", self._durability)
+                conn.pragma("cache_size", -CACHE_KIB)
+                conn.pragma("temp_store", "memory")
+            except BaseException:
+                conn.close()
+                raise
+        return conn
+
+    def _prepare(self, conn: apsw.Connection) -> None:
+        # Looked at first: another program's file must not even be switched to WAL.
+        ready = store.check(conn, self.path)
+        conn.pragma("journal_mode", "wal")
+        if not ready:
+            conn.execute("BEGIN IMMEDIATE")
+            store.migrate(conn, self.path)
+            conn.execute("COMMIT")
+
+
+@contextmanager
+def _translating(path: str) -> Iterator[None]:
+    """Turns SQLite's errors into ours."""
+    try:
+        yield
+    except apsw.Error as exc:
+        raise _translated(exc, path) from exc
+
+
+def _translated(exc: apsw.Error, path: str) -> CouchetteError:
+    if isinstance(exc, apsw.BusyError):
+        hint = f"It waited {BUSY_TIMEOUT_MS} ms; try again, or keep other transactions shorter."
+        return DatabaseBusy(f"Another process is writing to {path}.", hint)
+    if isinstance(exc, apsw.NotADBError):
+        return NotADatabase(f"{path} is not a couchette database.", "It is no SQLite file; check the path.")
+    if isinstance(exc, apsw.CantOpenError):
+        folder = Path(path).parent
+        hint = "Check the permissions." if folder.is_dir() else f"The folder {folder} does not exist; make it first."
+        return StoreError(f"{path} cannot be opened.", hint)
+    return StoreError(f"SQLite refused an operation on {path}: {exc}.", "Check the disk and the file's permissions.")

@@ -1,0 +1,176 @@
+"""The changes feed, the sequence, and the numbers of the database as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from couchette.document.revtree import RevTree
+from couchette.errors import BadRequest, QueryParseError
+from couchette.limits import PENDING_EXACT_MAX, SQLITE_INT_MAX
+from couchette.store.read import View, add_meta
+from couchette.store.rows import row_at, winner_rows
+from couchette.store.schema import MIGRATIONS, Meta, read_meta
+
+_SEQ = re.compile(r'"?([0-9]{1,18})-(\w+)"?')
+_TREE = "CASE typeof(tree) WHEN 'text' THEN tree END"
+
+
+def update_seq(conn: apsw.Connection) -> int:
+    """The sequence of the newest change."""
+    return int(conn.execute("SELECT update_seq FROM meta").get)
+
+
+def parse_seq(since: int | str, meta: Meta) -> int:
+    """The number of a sequence: an int of ours, ``"now"``, or the text of an earlier answer.
+
+    The text of another database, or of this one before it was made anew, means the start, as in
+    CouchDB. Raises BadRequest for anything else.
+    """
+    if type(since) is int and 0 <= since <= SQLITE_INT_MAX:
+        return since
+    if isinstance(since, str):
+        if since == "now":
+            return meta.update_seq
+        if since == "0":
+            return 0
+        match = _SEQ.fullmatch(since)
+        if match is not None:
+            return int(match[1]) if match[2] == meta.uuid else 0
+    raise BadRequest(
+        "Malformed sequence supplied in 'since' parameter.", f"since={since!r}; give 0, 'now', or a seq from an answer."
+    )
+
+
+def changes(
+    conn: apsw.Connection,
+    *,
+    since: int | str = 0,
+    limit: int | None = None,
+    descending: bool = False,
+    style: str = "main_only",
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    att_encoding_info: bool = False,
+    doc_ids: Sequence[str] | None = None,
+    seq_interval: int | None = None,
+) -> dict[str, Any]:
+    """What changed after ``since``: ``{"results": [...], "last_seq", "pending"}``, one row a document.
+
+    A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; ``style="all_docs"`` lists every
+    leaf, the winner first. Sequences are opaque text. ``descending`` begins with the newest and ignores
+    ``since``. ``pending`` counts the documents after the last row; beyond ``limits.PENDING_EXACT_MAX`` it is
+    an upper bound, since counting would cost as much as reading. CouchDB's semantics:
+    https://docs.couchdb.org/en/stable/api/database/changes.html.
+    """
+    if style not in ("main_only", "all_docs"):
+        raise BadRequest("`style` must be main_only or all_docs", f"style={style!r}.", status=500)
+    meta = read_meta(conn)
+    after = 0 if descending else parse_seq(since, meta)
+    if limit is not None and type(limit) is not int:
+        raise QueryParseError(f'Invalid value for integer: "{limit}"', "limit must be an int or None.")
+    wanted = -1 if limit is None or limit < 0 else min(limit, SQLITE_INT_MAX)
+    rows: Iterable[tuple[Any, ...]]
+    if doc_ids is not None:
+        rows = _of_ids(conn, doc_ids, after, descending, wanted)
+    else:
+        order = "DESC" if descending else "ASC"
+        sql = f"SELECT seq, id, rev, deleted, {_TREE} FROM docs WHERE seq>? AND cur=1 ORDER BY seq {order} LIMIT ?"
+        rows = conn.execute(sql, (after, wanted))
+    results = _results(rows, meta.uuid, style == "all_docs")
+    last, pending = _end(conn, meta, results, after, descending, doc_ids is not None, wanted)
+    if include_docs:
+        _add_docs(conn, results, conflicts, View(attachments=attachments, att_encoding_info=att_encoding_info))
+    texts = f"-{meta.uuid}"
+    for index, row in enumerate(results):
+        row["seq"] = None if seq_interval and index % seq_interval else f"{row['seq']}{texts}"
+    return {"results": results, "last_seq": f"{last}{texts}", "pending": pending}
+
+
+def _results(rows: Iterable[tuple[Any, ...]], uuid: str, all_leaves: bool) -> list[dict[str, Any]]:
+    results = []
+    for seq, doc_id, rev, deleted, tree in rows:
+        revs = [rev]
+        if all_leaves and tree is not None:
+            revs = [leaf.rev for leaf in RevTree.load(tree).leaves()]
+        row = {"seq": seq, "id": doc_id, "changes": [{"rev": one} for one in revs]}
+        if deleted:
+            row["deleted"] = True
+        results.append(row)
+    return results
+
+
+def _of_ids(
+    conn: apsw.Connection, doc_ids: Sequence[str], after: int, descending: bool, limit: int
+) -> list[tuple[Any, ...]]:
+    if isinstance(doc_ids, (str, bytes)) or not all(isinstance(doc_id, str) for doc_id in doc_ids):
+        raise BadRequest("`doc_ids` filter parameter is not a list of doc ids.", f"Got {doc_ids!r}.")
+    found = winner_rows(conn, doc_ids, f"docs.seq, docs.id, docs.rev, docs.deleted, {_TREE}")
+    rows = sorted((row for row in found if row[0] > after), key=lambda row: row[0], reverse=descending)
+    return rows if limit < 0 else rows[:limit]
+
+
+def _end(
+    conn: apsw.Connection,
+    meta: Meta,
+    results: list[dict[str, Any]],
+    after: int,
+    descending: bool,
+    filtered: bool,
+    limit: int,
+) -> tuple[int, int]:
+    """The last sequence that the answer covers, and how many documents come after it.
+
+    With ``doc_ids`` CouchDB counts all changes after ``since``, but for the rows shown.
+    """
+    cut = limit >= 0 and len(results) >= limit
+    last = meta.update_seq
+    if results and (cut or descending):
+        last = results[-1]["seq"]
+    elif cut:
+        last = after
+    if filtered:
+        return last, max(_count_after(conn, meta, after) - len(results), 0)
+    if not cut:
+        return last, 0
+    return last, _count_after(conn, meta, after) - len(results) if descending else _count_after(conn, meta, last)
+
+
+def _count_after(conn: apsw.Connection, meta: Meta, seq: int) -> int:
+    """How many documents changed after ``seq``: exact for few, and for all; else an upper bound."""
+    total = meta.doc_count + meta.del_count
+    if seq == 0:
+        return total
+    if meta.update_seq - seq > PENDING_EXACT_MAX:
+        return min(meta.update_seq - seq, total)
+    return int(conn.execute("SELECT count(*) FROM docs WHERE seq>? AND cur=1", (seq,)).get)
+
+
+def _add_docs(conn: apsw.Connection, results: list[dict[str, Any]], conflicts: bool, view: View) -> None:
+    for row in results:
+        winner = row_at(conn, row["seq"])
+        row["doc"] = view.doc(conn, winner)
+        if conflicts:
+            add_meta(conn, row["doc"], winner, False, True, False)
+
+
+def info(conn: apsw.Connection, name: str = "") -> dict[str, Any]:
+    """The database's numbers, in the shape of CouchDB's ``GET /db``; ``sizes`` are bytes."""
+    meta = read_meta(conn)
+    pages, page_bytes = conn.pragma("page_count"), conn.pragma("page_size")
+    used = (pages - conn.pragma("freelist_count")) * page_bytes
+    return {
+        "db_name": name,
+        "doc_count": meta.doc_count,
+        "doc_del_count": meta.del_count,
+        "update_seq": meta.seq_text(),
+        "purge_seq": meta.seq_text(meta.purge_seq),
+        "instance_start_time": str(meta.created),
+        "uuid": meta.uuid,
+        "sizes": {"file": pages * page_bytes, "external": used, "active": used},
+        "disk_format_version": len(MIGRATIONS),
+    }

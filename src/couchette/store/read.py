@@ -1,0 +1,334 @@
+"""Reading documents: one, several revisions of one, several at once, and what is missing here."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import apsw
+import orjson
+
+from couchette.document.docid import LOCAL, check_id
+from couchette.document.revision import normal_rev, rev_key, unpack_path
+from couchette.document.revtree import RevTree
+from couchette.errors import BadRequest, CouchetteError, IllegalDocId, NotFound
+from couchette.store.content import read, read_plain
+from couchette.store.local import get_local
+from couchette.store.rows import (
+    Row,
+    attachments_of,
+    fields_of,
+    path_of,
+    row_at,
+    stored_row,
+    tree_of,
+    winner_row,
+    winner_rows,
+)
+
+Doc = dict[str, Any]
+_GET = "SELECT rev, deleted, body, atts FROM docs WHERE id=? AND cur=1"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What to show of a revision beside its body.
+
+    ``atts_since`` asks for the content of attachments newer than the newest of those revs that the
+    revision descends from; ``binary`` gives content as stored bytes instead of base64 text.
+    """
+
+    revs: bool = False
+    attachments: bool = False
+    atts_since: Sequence[str] | None = None
+    att_encoding_info: bool = False
+    binary: bool = False
+
+    def doc(self, conn: apsw.Connection, row: Row, path: list[str] | None = None) -> Doc:
+        """The revision as a document. ``path`` is its history, where the caller knows it."""
+        doc: Doc = {"_id": row.id, "_rev": row.rev}
+        if row.deleted:
+            doc["_deleted"] = True
+        doc.update(fields_of(row))
+        if self.revs or (self.atts_since and row.atts):
+            path = path or path_of(row)
+        if self.revs:
+            assert path is not None
+            ids = [rev.partition("-")[2] for rev in path]
+            doc["_revisions"] = {"start": int(path[0].partition("-")[0]), "ids": ids}
+        if row.atts:
+            doc["_attachments"] = self._attachments(conn, row, path)
+        return doc
+
+    def _attachments(self, conn: apsw.Connection, row: Row, path: list[str] | None) -> Doc:
+        above = None
+        if self.attachments or self.atts_since is not None:
+            above = -1
+        if self.atts_since and path:
+            held = {normal_rev(rev) for rev in self.atts_since}.intersection(path)
+            above = max((int(rev.partition("-")[0]) for rev in held), default=-1)
+        shown: Doc = {}
+        for attachment, att in attachments_of(row):
+            if above is None or attachment.revpos <= above:
+                shown[attachment.name] = attachment.stub(encoding_info=self.att_encoding_info)
+                continue
+            member = attachment.described(encoding_info=self.att_encoding_info or self.binary)
+            if self.binary:
+                member["data"] = read(conn, att)
+            else:
+                del member["length"]
+                member.pop("encoded_length", None)
+                member["data"] = b64encode(read_plain(conn, attachment, att)).decode()
+            shown[attachment.name] = member
+        return shown
+
+
+def get_plain(conn: apsw.Connection, id: str) -> Doc | None:
+    """The winner of an ordinary document by a single statement; None where :func:`get` must look closer."""
+    check_id(id)
+    for rev, deleted, body, atts in conn.execute(_GET, (id,)):
+        if deleted or atts or type(body) is not bytes:
+            return None
+        return {"_id": id, "_rev": rev, **orjson.loads(body)}
+    return None
+
+
+def get(
+    conn: apsw.Connection,
+    id: str,
+    *,
+    rev: str | None = None,
+    revs: bool = False,
+    revs_info: bool = False,
+    open_revs: Sequence[str] | Literal["all"] | None = None,
+    latest: bool = False,
+    conflicts: bool = False,
+    deleted_conflicts: bool = False,
+    local_seq: bool = False,
+    meta: bool = False,
+    attachments: bool = False,
+    atts_since: Sequence[str] | None = None,
+    att_encoding_info: bool = False,
+    binary: bool = False,
+) -> Any:
+    """One document, as CouchDB's ``GET /db/id`` shows it (https://docs.couchdb.org/en/stable/api/document/common.html).
+
+    With ``open_revs`` the answer is a list of ``{"ok": doc}`` and ``{"missing": rev}``. ``meta`` stands for
+    ``revs_info``, ``conflicts`` and ``deleted_conflicts``, which are shown for the winner only. ``latest``
+    gives the winner whatever ``rev`` says, or with ``open_revs`` the leaves that descend from those asked.
+    Attachment content is base64 text of the plain bytes, or with ``binary`` the stored bytes with their
+    ``encoding``, which ``put`` takes back as they are.
+
+    Raises NotFound (``missing`` or ``deleted``).
+    """
+    check_id(id)
+    if id.startswith(LOCAL):
+        return get_local(conn, id, rev=rev, revs=revs)
+    view = View(revs, attachments, atts_since, att_encoding_info, binary)
+    winner = winner_row(conn, id)
+    if open_revs:
+        return _open_revs(conn, id, winner, open_revs, latest, view)
+    if winner is None:
+        raise NotFound("missing", f"There is no document {id!r}.")
+    if rev is not None and not latest:
+        return _one_rev(conn, winner, rev, view)
+    if winner.deleted and not latest:
+        raise NotFound("deleted", f"{id!r} was deleted; its tombstone is {winner.rev}.")
+    doc = view.doc(conn, winner)
+    if rev is None:
+        add_meta(conn, doc, winner, revs_info or meta, conflicts or meta, deleted_conflicts or meta)
+    if local_seq:
+        doc["_local_seq"] = winner.seq
+    return doc
+
+
+def _one_rev(conn: apsw.Connection, winner: Row, rev: str, view: View) -> Doc:
+    row = stored_row(conn, winner, rev)
+    if row is None:
+        raise NotFound("missing", f"{winner.id!r} has no stored revision {rev}.")
+    path = _path_from(winner, row.rev) if view.revs or view.atts_since else None
+    return view.doc(conn, row, path)
+
+
+def _path_from(winner: Row, rev: str) -> list[str]:
+    """The history of any known revision."""
+    if isinstance(winner.tree, str):
+        return RevTree.load(winner.tree).path(rev)
+    path = path_of(winner)
+    return path[path.index(rev) :]
+
+
+def add_meta(
+    conn: apsw.Connection, doc: Doc, winner: Row, revs_info: bool, conflicts: bool, deleted_conflicts: bool
+) -> None:
+    if not (revs_info or conflicts or deleted_conflicts):
+        return
+    tree = tree_of(conn, winner) if revs_info or isinstance(winner.tree, str) else RevTree()
+    if revs_info:
+        nodes = [(rev, tree.node(rev)) for rev in tree.path(winner.rev)]
+        doc["_revs_info"] = [{"rev": rev, "status": _status(node)} for rev, node in nodes]
+    if conflicts and (losing := tree.conflicts() if len(tree) else []):
+        doc["_conflicts"] = losing
+    if deleted_conflicts and (losing := tree.deleted_conflicts() if len(tree) else []):
+        doc["_deleted_conflicts"] = losing
+
+
+def _status(node: Any) -> str:
+    if node.seq is None:
+        return "missing"
+    return "deleted" if node.deleted else "available"
+
+
+def _open_revs(
+    conn: apsw.Connection,
+    doc_id: str,
+    winner: Row | None,
+    wanted: Sequence[str] | Literal["all"],
+    latest: bool,
+    view: View,
+) -> list[Doc]:
+    if winner is None:
+        if wanted == "all":
+            raise NotFound("missing", f"There is no document {doc_id!r}.")
+        return [{"missing": rev} for rev in _ascending(wanted)]
+    tree = tree_of(conn, winner)
+    found, missing = [leaf.rev for leaf in tree.leaves_ascending()], list[str]()
+    if wanted != "all":
+        found, missing = _resolve(tree, _ascending(wanted), latest)
+    rows: list[Doc] = [{"ok": _revision(conn, tree, rev, view)} for rev in found]
+    return rows + [{"missing": rev} for rev in missing]
+
+
+def _ascending(revs: Iterable[str]) -> list[str]:
+    """Each of the revs once, in normal form and in order."""
+    return sorted({normal_rev(rev) for rev in revs}, key=rev_key)
+
+
+def _resolve(tree: RevTree, asked: list[str], latest: bool) -> tuple[list[str], list[str]]:
+    """Split revs into those to show, ascending, and those that are not here."""
+    found: set[str] = set()
+    missing: list[str] = []
+    for rev in asked:
+        node = tree.node(rev)
+        leaves = tree.latest_leaves(rev) if latest else []
+        if leaves:
+            found.update(leaves)
+        elif node is not None and node.seq is not None:
+            found.add(rev)
+        else:
+            missing.append(rev)
+    return sorted(found, key=rev_key), missing
+
+
+def _revision(conn: apsw.Connection, tree: RevTree, rev: str, view: View) -> Doc:
+    node = tree.node(rev)
+    assert node is not None
+    assert node.seq is not None
+    path = tree.path(rev) if view.revs or view.atts_since else None
+    return view.doc(conn, row_at(conn, node.seq), path)
+
+
+def bulk_get(
+    conn: apsw.Connection,
+    docs: Iterable[Mapping[str, Any]],
+    *,
+    revs: bool = False,
+    latest: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+) -> dict[str, Any]:
+    """Many revisions: CouchDB's ``_bulk_get``. ``docs`` are ``{"id", "rev"?, "atts_since"?}``.
+
+    ``{"results": [{"id", "docs": [{"ok": doc} | {"error": {...}}]}]}`` answers entry by entry, in order,
+    repeats included. An entry without a rev gets all leaves; ``latest`` may put several leaves in a result.
+    """
+    entries = list(docs)
+    plain_ids = [id for entry in entries if isinstance(entry, Mapping) and isinstance(id := entry.get("id"), str)]
+    winners = {row[1]: Row._make(row) for row in winner_rows(conn, plain_ids)} if plain_ids else {}
+    view = View(revs, attachments, binary=binary)
+    return {"results": [_bulk_entry(conn, entry, winners, latest, view) for entry in entries]}
+
+
+def _bulk_entry(conn: apsw.Connection, entry: Any, winners: Mapping[str, Row], latest: bool, view: View) -> Doc:
+    doc_id, shown = None, None
+    try:
+        if not isinstance(entry, Mapping):
+            raise BadRequest("document must be a JSON object", f"Got {entry!r}.")
+        if "id" not in entry:
+            raise BadRequest("document id missed", "Each entry needs an id.")
+        doc_id = check_id(entry["id"])
+        if since := entry.get("atts_since"):
+            if not isinstance(since, (list, tuple)):
+                shown = since
+                raise BadRequest("att_since value must be array of revs.", f"Got {since!r}.")
+            view = replace(view, atts_since=since)
+        shown = entry.get("rev", "undefined")
+        rev = normal_rev(shown) if "rev" in entry else None
+        return {"id": doc_id, "docs": _bulk_revisions(conn, doc_id, rev, winners.get(doc_id), latest, view)}
+    except CouchetteError as error:
+        return {"id": doc_id, "docs": [{"error": {"id": doc_id, "rev": shown, **error.as_json()}}]}
+
+
+def _bulk_revisions(
+    conn: apsw.Connection, doc_id: str, rev: str | None, winner: Row | None, latest: bool, view: View
+) -> list[Doc]:
+    if winner is None:
+        raise NotFound("missing", f"There is no document {doc_id!r}.")
+    if type(winner.tree) is not str and rev in (None, winner.rev):
+        return [{"ok": view.doc(conn, winner)}]
+    tree = tree_of(conn, winner)
+    if rev is None:
+        return [{"ok": _revision(conn, tree, leaf.rev, view)} for leaf in tree.leaves()]
+    found, missing = _resolve(tree, [rev], latest)
+    if missing:
+        raise NotFound("missing", f"{doc_id!r} has no stored revision {rev}.")
+    return [{"ok": _revision(conn, tree, one, view)} for one in reversed(found)]
+
+
+def revs_diff(conn: apsw.Connection, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+    """Which of the revisions are not known here: ``{id: {"missing": [...], "possible_ancestors": [...]}}``.
+
+    Ids with nothing missing are left out, and so is an empty ``possible_ancestors``. A revision whose body
+    was compacted away is known.
+    """
+    if not isinstance(revs, Mapping):
+        raise BadRequest("Request body must be a JSON object", "Give a mapping of ids to lists of revs.")
+    columns = "docs.id, docs.rev, docs.tree"
+    known = {id: (rev, tree) for id, rev, tree in winner_rows(conn, revs, columns)}
+    missing: dict[str, dict[str, list[str]]] = {}
+    for doc_id, asked in revs.items():
+        if not isinstance(doc_id, str):
+            raise IllegalDocId("Document id must be a string", f"Got {doc_id!r}.")
+        if not isinstance(asked, (list, tuple)):
+            raise BadRequest("Revs must be a list of strings", f"{doc_id!r} has {asked!r}.")
+        found = _missing(asked, *known.get(doc_id, (None, None)))
+        if found:
+            missing[doc_id] = found
+    return missing
+
+
+def _missing(asked: Sequence[str], rev: str | None, packed: bytes | str | None) -> dict[str, list[str]] | None:
+    """What one document lacks of the revs asked for; ``rev`` is its winner's, None if there is no document."""
+    if len(asked) == 1 and asked[0] == rev:
+        return None
+    normal = [normal_rev(one) for one in asked]
+    if isinstance(packed, str):
+        tree = RevTree.load(packed)
+        lacking = tree.missing(normal)
+        ancestors = tree.possible_ancestors(lacking)
+    else:
+        known = _linear_revs(rev, packed) if rev else set()
+        lacking = sorted((one for one in normal if one not in known), key=rev_key)
+        top = int(lacking[-1].partition("-")[0]) if lacking else 0
+        ancestors = [rev] if rev and int(rev.partition("-")[0]) < top else []
+    if not lacking:
+        return None
+    return {"missing": lacking, "possible_ancestors": ancestors} if ancestors else {"missing": lacking}
+
+
+def _linear_revs(rev: str, packed: bytes | None) -> set[str]:
+    number = int(rev.partition("-")[0])
+    ids = unpack_path(packed) if packed else []
+    return {rev, *(f"{number - depth}-{one}" for depth, one in enumerate(ids, 1))}

@@ -1,0 +1,115 @@
+"""The tables of a database file, their versions, and what a connection must be told.
+
+``docs/schema.md`` explains the tables; this module makes, migrates and checks them. A file is ours when
+its ``application_id`` says so; ``user_version`` is the version of the schema. ``MIGRATIONS[n]`` brings
+version n to n + 1, so a new file is made by running all of them.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import apsw
+
+from couchette.errors import NewerSchema, NotADatabase
+from couchette.limits import REVS_LIMIT
+
+APPLICATION_ID: Final = 0x636F7563
+"""``couc``: what ``file(1)`` and we look for in SQLite's header."""
+
+
+class Meta(NamedTuple):
+    """The one row of ``meta``: what is true of the database as a whole.
+
+    ``update_seq`` and ``purge_seq`` are high-water marks; ``doc_count`` counts documents whose winner
+    is live, ``del_count`` the others; ``created`` is in seconds since the epoch.
+    """
+
+    uuid: str
+    created: int
+    update_seq: int
+    doc_count: int
+    del_count: int
+    purge_seq: int
+    revs_limit: int
+
+    def seq_text(self, seq: int | None = None) -> str:
+        """A sequence as the outside sees it: ``N-<uuid>``, so that another database's is recognised."""
+        return f"{self.update_seq if seq is None else seq}-{self.uuid}"
+
+
+def read_meta(conn: apsw.Connection) -> Meta:
+    """The database's counters and settings."""
+    sql = "SELECT uuid, created, update_seq, doc_count, del_count, purge_seq, revs_limit FROM meta"
+    return Meta._make(conn.execute(sql).get)
+
+
+def write_counts(conn: apsw.Connection, update_seq: int, doc_count: int, del_count: int) -> None:
+    """Record the counters; part of every transaction that writes documents."""
+    conn.execute("UPDATE meta SET update_seq=?, doc_count=?, del_count=?", (update_seq, doc_count, del_count))
+
+
+def write_revs_limit(conn: apsw.Connection, revs_limit: int) -> None:
+    """Set how many revisions each leaf keeps; existing trees are stemmed when they are next written."""
+    conn.execute("UPDATE meta SET revs_limit=?", (revs_limit,))
+
+
+def check(conn: apsw.Connection, path: str) -> bool:
+    """Whether the file has this version's tables; changes nothing. Raises NotADatabase, NewerSchema."""
+    return _version(conn, path) == len(MIGRATIONS)
+
+
+def migrate(conn: apsw.Connection, path: str) -> None:
+    """Make the tables, or bring them to this version. Raises NotADatabase, NewerSchema."""
+    for migration in MIGRATIONS[_version(conn, path) :]:
+        migration(conn)
+    conn.pragma("application_id", APPLICATION_ID)
+    conn.pragma("user_version", len(MIGRATIONS))
+
+
+def _version(conn: apsw.Connection, path: str) -> int:
+    """The schema version of the file, 0 for an empty one."""
+    application, version = conn.pragma("application_id"), conn.pragma("user_version")
+    if application == APPLICATION_ID:
+        if version > len(MIGRATIONS):
+            raise NewerSchema(
+                f"{path} has schema version {version}; this couchette knows up to {len(MIGRATIONS)}.",
+                "Upgrade with `pip install -U couchette`.",
+            )
+        return int(version)
+    if application or conn.execute("SELECT count(*) FROM sqlite_schema").get:
+        raise NotADatabase(f"{path} is not a couchette database.", "It is another program's SQLite file.")
+    return 0
+
+
+def _first(conn: apsw.Connection) -> None:
+    conn.execute("""
+        CREATE TABLE docs(              -- one row for each stored body
+            seq INTEGER PRIMARY KEY,    -- update sequence; negative: a body that never was the winner's
+            id TEXT NOT NULL,
+            cur INT NOT NULL,           -- 1: the row of the document's winner, which speaks for the document
+            rev TEXT NOT NULL,          -- 'N-id'
+            deleted INT NOT NULL,
+            prev INT,                   -- in a linear history the row that this one superseded
+            tree,                       -- if cur=1: NULL no ancestors | BLOB their ids, newest first | TEXT a tree
+            atts TEXT,                  -- NULL or JSON, in the order of `_attachments`
+            body NOT NULL               -- BLOB of JSON; TEXT when it holds integers beyond 64 bits
+        )""")
+    conn.execute("CREATE UNIQUE INDEX docs_id ON docs(id) WHERE cur=1")
+    conn.execute("CREATE TABLE local(id TEXT PRIMARY KEY, rev INT NOT NULL, body NOT NULL)")
+    conn.execute("CREATE TABLE att(att INTEGER PRIMARY KEY, digest BLOB NOT NULL, size INT NOT NULL)")
+    conn.execute("CREATE INDEX att_digest ON att(digest)")
+    conn.execute("CREATE TABLE att_chunk(att INT NOT NULL, n INT NOT NULL, data BLOB NOT NULL, PRIMARY KEY(att, n))")
+    conn.execute("""
+        CREATE TABLE meta(
+            uuid TEXT NOT NULL, created INT NOT NULL, update_seq INT NOT NULL, doc_count INT NOT NULL,
+            del_count INT NOT NULL, purge_seq INT NOT NULL, revs_limit INT NOT NULL
+        )""")
+    fresh = (uuid.uuid4().hex, int(time.time()), 0, 0, 0, 0, REVS_LIMIT)
+    conn.execute("INSERT INTO meta VALUES(?,?,?,?,?,?,?)", fresh)
+
+
+MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [_first]
