@@ -1,0 +1,188 @@
+"""Query strings: read as CouchDB reads them, with its errors.
+
+CouchDB has three habits, and clients depend on each:
+
+* options of a document (``revs``, ``conflicts``...) are on when ``name=true`` occurs anywhere; any
+  other value is ignored;
+* options of ``_all_docs`` are typed: a wrong boolean or number is 400 ``query_parse_error``, keys are JSON;
+* elsewhere the first value counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from couchette import jsonio
+from couchette.document.revision import normal_rev
+from couchette.errors import BadRequest, QueryParseError
+from couchette.wire.names import unquote
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_INTEGER_DIGITS_MAX: Final = 18
+"""Longer numbers name no row; refusing them keeps every number within SQLite's 64 bits."""
+
+
+class Query:
+    """The parameters of one query string, in their order, repeats included."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, query_string: bytes) -> None:
+        self.pairs = list(_pairs(query_string))
+
+    def first(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a parameter."""
+        return next((value for key, value in self.pairs if key == name), default)
+
+    def flag(self, name: str) -> bool:
+        """Whether ``name=true`` occurs."""
+        return (name, "true") in self.pairs
+
+    def json(self, name: str) -> Any:
+        """The first value of a parameter, parsed as JSON; None when it is not given."""
+        text = self.first(name)
+        return None if text is None else jsonio.loads(text)
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    pairs = []
+    for part in query_string.split(b"&"):
+        if part:
+            name, _, value = part.partition(b"=")
+            pairs.append((_text(name), _text(value)))
+    return pairs
+
+
+def _text(quoted: bytes) -> str:
+    try:
+        return unquote(quoted).decode()
+    except UnicodeDecodeError as exc:
+        raise BadRequest("The query string is not UTF-8.", f"It holds {quoted!r}.") from exc
+
+
+def read_integer(text: str) -> int:
+    """An integer as it is written in a query string."""
+    if not _INTEGER.fullmatch(text) or len(text) > _INTEGER_DIGITS_MAX:
+        # An empty value is an empty list to CouchDB, and its answer shows it so.
+        shown = f'"{text}"' if text else "[]"
+        raise QueryParseError(f"Invalid value for integer: {shown}")
+    return int(text)
+
+
+# -- Documents ------------------------------------------------------------------------------------
+
+DOCUMENT_FLAGS: Final = (
+    "revs",
+    "revs_info",
+    "latest",
+    "conflicts",
+    "deleted_conflicts",
+    "local_seq",
+    "meta",
+    "attachments",
+    "att_encoding_info",
+)
+
+
+def document_options(query: Query) -> dict[str, Any]:
+    """The keyword arguments of ``Database.get`` that a query string asks for."""
+    options: dict[str, Any] = {name: True for name in DOCUMENT_FLAGS if query.flag(name)}
+    if (rev := query.first("rev")) is not None:
+        options["rev"] = normal_rev(rev)
+    if (open_revs := query.first("open_revs")) is not None and (asked := _open_revs(open_revs)):
+        options["open_revs"] = asked
+    if (atts_since := query.json("atts_since")) is not None:
+        options["atts_since"] = _rev_list("atts_since", atts_since)
+    return options
+
+
+def _open_revs(text: str) -> list[str] | str:
+    return "all" if text == "all" else _rev_list("open_revs", jsonio.loads(text))
+
+
+def _rev_list(name: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(rev, str) for rev in value):
+        raise BadRequest(f"`{name}` must be a JSON array of revisions.", f"Got {value!r}.")
+    return value
+
+
+# -- _all_docs ------------------------------------------------------------------------------------
+
+
+def all_docs_options(query: Query, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The keyword arguments of ``Database.all_docs`` from a query string and the body of a POST."""
+    options: dict[str, Any] = {}
+    for name, text in query.pairs:
+        if name in _ALL_DOCS:
+            keyword, read = _ALL_DOCS[name]
+            options[keyword] = read(text)
+    for name, value in (body or {}).items():
+        if name in _ALL_DOCS:
+            keyword, read = _ALL_DOCS[name]
+            options[keyword] = _from_body(value, read)
+    return _checked(options)
+
+
+def _from_body(value: Any, read: Callable[[str], Any]) -> Any:
+    """A member of a POST body: JSON already where a query string has JSON, else the same texts."""
+    if read is jsonio.loads:
+        return value
+    if isinstance(value, str):
+        return read(value)
+    return read(jsonio.dumps(value).decode())
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    reduce = options.pop("reduce", False)
+    if reduce:
+        raise QueryParseError("Reduce is invalid for map-only views.")
+    if options.pop("group", False) or options.pop("group_level", 0):
+        raise QueryParseError("Invalid use of grouping on a map view.")
+    keys = options.get("keys")
+    if "keys" in options and not isinstance(keys, list):
+        raise BadRequest("`keys` parameter must be an array.", f"Got {keys!r}.")
+    if keys is not None:
+        options.pop("key", None)
+        if "start_key" in options or "end_key" in options:
+            raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
+    return options
+
+
+def _boolean(text: str) -> bool:
+    match text.lower():
+        case "true":
+            return True
+        case "false":
+            return False
+    raise QueryParseError(f'Invalid boolean parameter: "{text}"')
+
+
+def _positive(text: str) -> int:
+    number = read_integer(text)
+    if number < 0:
+        raise QueryParseError(f'Invalid value for positive integer: "{text}"')
+    return number
+
+
+_ALL_DOCS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "key": ("key", jsonio.loads),
+    "keys": ("keys", jsonio.loads),
+    "startkey": ("start_key", jsonio.loads),
+    "start_key": ("start_key", jsonio.loads),
+    "endkey": ("end_key", jsonio.loads),
+    "end_key": ("end_key", jsonio.loads),
+    "inclusive_end": ("inclusive_end", _boolean),
+    "descending": ("descending", _boolean),
+    "skip": ("skip", _positive),
+    "limit": ("limit", _positive),
+    "include_docs": ("include_docs", _boolean),
+    "conflicts": ("conflicts", _boolean),
+    "attachments": ("attachments", _boolean),
+    "att_encoding_info": ("att_encoding_info", _boolean),
+    "update_seq": ("update_seq", _boolean),
+    "reduce": ("reduce", _boolean),
+    "group": ("group", _boolean),
+    "group_level": ("group_level", _positive),
+}

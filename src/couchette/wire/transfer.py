@@ -1,0 +1,188 @@
+"""What the two sides of a replication hand each other.
+
+The shapes are those of CouchDB's answers, checked once where they enter, so that a server that answers
+something else is named at once and never half believed. Documents are plain dicts that carry their
+``_revisions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from couchette.errors import NotCouchDB
+from couchette.wire.checkpoint import Seq
+
+Document = dict[str, Any]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class PeerInfo:
+    """What a database says of itself when a replication begins."""
+
+    identity: str
+    """Lasting name, part of the replication id: a uuid, or a URL without credentials."""
+    instance_start_time: str
+    """Changes when the database is recreated; ``"0"`` where the server does not say."""
+
+
+@dataclass(frozen=True)
+class ChangesPage:
+    """A page of the source's changes: the leaf revisions of each document in it."""
+
+    leaves: Mapping[str, Sequence[str]]
+    last_seq: Seq
+    pending: int | None
+    """Changes after this page, where the source tells."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Revisions of one document that the target lacks, and those of its leaves that may be ancestors."""
+
+    id: str
+    revs: Sequence[str]
+    ancestors: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A document that could not be moved, and why, in the words of the side that refused it."""
+
+    id: str
+    rev: str | None
+    error: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As CouchDB lists it in the answer to ``_bulk_docs``."""
+        return {"id": self.id, "rev": self.rev, "error": self.error, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A portion of fetched documents, and the revisions that the source did not give."""
+
+    docs: Sequence[Document]
+    refused: Sequence[Refusal] = field(default=())
+
+
+def read_changes(answer: Any) -> ChangesPage:
+    """Check an answer to ``_changes?style=all_docs``."""
+    leaves: dict[str, list[str]] = {}
+    for row in _member(answer, "results", list, "_changes"):
+        try:
+            leaves[row["id"]] = [change["rev"] for change in row["changes"]]
+        except (TypeError, KeyError) as exc:
+            raise _unlike_couchdb("_changes", row) from exc
+    last_seq = _member(answer, "last_seq", (int, str, list), "_changes")
+    pending = answer.get("pending")
+    return ChangesPage(leaves, last_seq, pending if isinstance(pending, int) else None)
+
+
+def read_revs_diff(answer: Any) -> list[Wanted]:
+    """Check an answer to ``_revs_diff``."""
+    if not isinstance(answer, dict):
+        raise _unlike_couchdb("_revs_diff", answer)
+    return [
+        Wanted(doc_id, _member(entry, "missing", list, "_revs_diff"), entry.get("possible_ancestors") or ())
+        for doc_id, entry in answer.items()
+    ]
+
+
+def read_bulk_get(answer: Any) -> Fetched:
+    """Check an answer to ``_bulk_get``."""
+    rows = [
+        (row, result.get("id"))
+        for result in _member(answer, "results", list, "_bulk_get")
+        for row in _member(result, "docs", list, "_bulk_get")
+    ]
+    return _read_rows(rows, "_bulk_get")
+
+
+def read_open_revs(answer: Any, doc_id: str) -> Fetched:
+    """Check an answer to ``GET id?open_revs=[..]`` in JSON."""
+    if not isinstance(answer, list):
+        raise _unlike_couchdb("open_revs", answer)
+    return _read_rows([(row, doc_id) for row in answer], "open_revs")
+
+
+def read_bulk_docs(answer: Any) -> list[Refusal]:
+    """The refused documents in an answer to ``_bulk_docs``; servers may list the accepted ones too."""
+    if not isinstance(answer, list):
+        raise _unlike_couchdb("_bulk_docs", answer)
+    return [read_refusal(row) for row in answer if isinstance(row, dict) and "error" in row]
+
+
+def read_refusal(row: Mapping[str, Any], doc_id: Any = None) -> Refusal:
+    """A row ``{"id", "rev", "error", "reason"}``, of which only the error is sure to be there.
+
+    PouchDB's server says ``{"error": true, "name", "message"}``.
+    """
+    rev = row.get("rev")
+    error = row.get("name") if row.get("error") is True else row.get("error")
+    return Refusal(
+        str(row.get("id", doc_id)),
+        rev if isinstance(rev, str) else None,
+        str(error or "unknown_error"),
+        str(row.get("reason") or row.get("message") or ""),
+    )
+
+
+def _read_rows(rows: Iterable[tuple[Any, Any]], endpoint: str) -> Fetched:
+    """Rows of one revision each, beside the id they are about.
+
+    CouchDB's are ``{"ok": doc}``, ``{"missing": rev}`` and ``{"error": {"id", "rev", "error", "reason"}}``.
+    PouchDB's server puts the error's members into the row itself, or leaves the row empty.
+    """
+    docs: list[Document] = []
+    refused: list[Refusal] = []
+    for row, doc_id in rows:
+        if not isinstance(row, dict):
+            raise _unlike_couchdb(endpoint, row)
+        if "ok" in row:
+            docs.append(_checked(row["ok"], endpoint))
+        elif "missing" in row:
+            refused.append(Refusal(str(doc_id), str(row["missing"]), "not_found", "missing"))
+        else:
+            error = row.get("error")
+            refused.append(read_refusal(error if isinstance(error, dict) else row, doc_id))
+    return Fetched(docs, refused)
+
+
+def _checked(doc: Any, endpoint: str) -> Document:
+    """A document, fit to be written elsewhere under its revision."""
+    revisions = _member(doc, "_revisions", dict, endpoint)
+    named = isinstance(doc.get("_id"), str) and isinstance(doc.get("_rev"), str)
+    if not named or type(revisions.get("start")) is not int or type(revisions.get("ids")) is not list:
+        raise _unlike_couchdb(endpoint, doc)
+    checked: Document = doc
+    return checked
+
+
+def _member(value: Any, name: str, kind: Any, endpoint: str) -> Any:
+    """The member ``name`` of an answer, which must be of this type."""
+    if not isinstance(value, dict) or not isinstance(value.get(name), kind):
+        raise _unlike_couchdb(endpoint, value)
+    return value[name]
+
+
+def _unlike_couchdb(endpoint: str, value: Any) -> NotCouchDB:
+    return NotCouchDB(f"The answer to {endpoint} is not what CouchDB sends.", f"It holds {str(value)[:100]!r}.")
+
+
+def portions(items: Iterable[Item], size: Callable[[Item], int], bytes_max: int) -> Iterator[list[Item]]:
+    """Cut ``items``, in order, into lists of at most ``bytes_max``; a larger item is alone in its list."""
+    portion: list[Item] = []
+    total = 0
+    for item in items:
+        item_bytes = size(item)
+        if portion and total + item_bytes > bytes_max:
+            yield portion
+            portion, total = [], 0
+        portion.append(item)
+        total += item_bytes
+    if portion:
+        yield portion
