@@ -1,0 +1,281 @@
+"""The same database for asynchronous programs, under trio and asyncio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+import anyio.lowlevel
+import anyio.to_thread
+
+from couchette import store
+from couchette.database import Database, Doc
+from couchette.document.attachment import DEFAULT_TYPE, Attachment
+from couchette.pool import Durability, Pool
+from couchette.store import UNSET
+
+if TYPE_CHECKING:
+    from couchette.replication import ReplicationResult, SyncResult
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AsyncDatabase:
+    """A :class:`Database` whose methods are awaited: same names, same parameters, same results.
+
+    Each method is one hop to a worker thread, so the loop never waits for the disk. What has begun is
+    finished before a cancellation takes effect, so that it is known whether it happened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Database = ":memory:",
+        *,
+        name: str | None = None,
+        revs_limit: int | None = None,
+        durability: Durability = "normal",
+    ) -> None:
+        """Open a file as :class:`Database` does, or give an open Database to share it. Blocks briefly."""
+        if isinstance(path, Database):
+            self.database = path
+        else:
+            self.database = Database(path, name=name, revs_limit=revs_limit, durability=durability)
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.database.name
+
+    @property
+    def path(self) -> str:
+        """The database's file."""
+        return self.database.path
+
+    @property
+    def _pool(self) -> Pool:
+        return self.database._pool
+
+    @property
+    def closed(self) -> bool:
+        """Whether the database was closed."""
+        return self.database.closed
+
+    async def get(
+        self,
+        id: str,
+        *,
+        rev: str | None = None,
+        revs: bool = False,
+        revs_info: bool = False,
+        open_revs: Sequence[str] | Literal["all"] | None = None,
+        latest: bool = False,
+        conflicts: bool = False,
+        deleted_conflicts: bool = False,
+        local_seq: bool = False,
+        meta: bool = False,
+        attachments: bool = False,
+        atts_since: Sequence[str] | None = None,
+        att_encoding_info: bool = False,
+        binary: bool = False,
+    ) -> Any:
+        """Async :meth:`Database.get`."""
+        return await _in_thread(
+            self.database.get,
+            id,
+            rev=rev,
+            revs=revs,
+            revs_info=revs_info,
+            open_revs=open_revs,
+            latest=latest,
+            conflicts=conflicts,
+            deleted_conflicts=deleted_conflicts,
+            local_seq=local_seq,
+            meta=meta,
+            attachments=attachments,
+            atts_since=atts_since,
+            att_encoding_info=att_encoding_info,
+            binary=binary,
+        )
+
+    async def put(
+        self, doc: Mapping[str, Any], *, id: str | None = None, rev: str | None = None, new_edits: bool = True
+    ) -> Doc:
+        """Async :meth:`Database.put`."""
+        return await _in_thread(self.database.put, doc, id=id, rev=rev, new_edits=new_edits)
+
+    async def post(self, doc: Mapping[str, Any]) -> Doc:
+        """Async :meth:`Database.post`."""
+        return await _in_thread(self.database.post, doc)
+
+    async def remove(self, doc: Mapping[str, Any] | str, rev: str | None = None) -> Doc:
+        """Async :meth:`Database.remove`."""
+        return await _in_thread(self.database.remove, doc, rev)
+
+    async def all_docs(
+        self,
+        *,
+        key: Any = UNSET,
+        keys: Sequence[Any] | None = None,
+        start_key: Any = UNSET,
+        end_key: Any = UNSET,
+        inclusive_end: bool = True,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+        include_docs: bool = False,
+        conflicts: bool = False,
+        attachments: bool = False,
+        att_encoding_info: bool = False,
+        update_seq: bool = False,
+        exact_offset: bool = False,
+    ) -> Doc:
+        """Async :meth:`Database.all_docs`."""
+        return await _in_thread(
+            self.database.all_docs,
+            key=key,
+            keys=keys,
+            start_key=start_key,
+            end_key=end_key,
+            inclusive_end=inclusive_end,
+            descending=descending,
+            skip=skip,
+            limit=limit,
+            include_docs=include_docs,
+            conflicts=conflicts,
+            attachments=attachments,
+            att_encoding_info=att_encoding_info,
+            update_seq=update_seq,
+            exact_offset=exact_offset,
+        )
+
+    async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], *, new_edits: bool = True) -> list[Doc]:
+        """Async :meth:`Database.bulk_docs`."""
+        return await _in_thread(self.database.bulk_docs, docs, new_edits=new_edits)
+
+    async def bulk_get(
+        self,
+        docs: Iterable[Mapping[str, Any]],
+        *,
+        revs: bool = False,
+        latest: bool = False,
+        attachments: bool = False,
+        binary: bool = False,
+    ) -> Doc:
+        """Async :meth:`Database.bulk_get`."""
+        return await _in_thread(
+            self.database.bulk_get, docs, revs=revs, latest=latest, attachments=attachments, binary=binary
+        )
+
+    async def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+        """Async :meth:`Database.revs_diff`."""
+        return await _in_thread(self.database.revs_diff, revs)
+
+    async def changes(
+        self,
+        *,
+        since: int | str = 0,
+        limit: int | None = None,
+        descending: bool = False,
+        style: Literal["main_only", "all_docs"] = "main_only",
+        include_docs: bool = False,
+        conflicts: bool = False,
+        attachments: bool = False,
+        att_encoding_info: bool = False,
+        doc_ids: Sequence[str] | None = None,
+        seq_interval: int | None = None,
+    ) -> Doc:
+        """Async :meth:`Database.changes`."""
+        return await _in_thread(
+            self.database.changes,
+            since=since,
+            limit=limit,
+            descending=descending,
+            style=style,
+            include_docs=include_docs,
+            conflicts=conflicts,
+            attachments=attachments,
+            att_encoding_info=att_encoding_info,
+            doc_ids=doc_ids,
+            seq_interval=seq_interval,
+        )
+
+    async def wait_changes(self, since: int | str = "now", timeout: float | None = None) -> bool:
+        """Async :meth:`Database.wait_changes`; occupies no thread while it waits."""
+        pool = self._pool
+        after = await _in_thread(self.database._seq_number, since)
+
+        async def ready() -> bool:
+            return await _in_thread(pool.read, store.update_seq) > after
+
+        return await pool.notifier.wait_async(ready, timeout)
+
+    async def put_attachment(
+        self,
+        id: str,
+        name: str,
+        data: bytes,
+        content_type: str = DEFAULT_TYPE,
+        *,
+        rev: str | None = None,
+        encoding: str | None = None,
+    ) -> Doc:
+        """Async :meth:`Database.put_attachment`."""
+        return await _in_thread(self.database.put_attachment, id, name, data, content_type, rev=rev, encoding=encoding)
+
+    async def get_attachment(self, id: str, name: str, *, rev: str | None = None, encoded: bool = False) -> Attachment:
+        """Async :meth:`Database.get_attachment`."""
+        return await _in_thread(self.database.get_attachment, id, name, rev=rev, encoded=encoded)
+
+    async def remove_attachment(self, id: str, name: str, rev: str | None = None) -> Doc:
+        """Async :meth:`Database.remove_attachment`."""
+        return await _in_thread(self.database.remove_attachment, id, name, rev)
+
+    async def replicate_to(self, target: Any, **options: Any) -> ReplicationResult:
+        """Async :meth:`Database.replicate_to`."""
+        from couchette.endpoints import replicate_async
+
+        return await replicate_async(self, target, **options)
+
+    async def replicate_from(self, source: Any, **options: Any) -> ReplicationResult:
+        """Async :meth:`Database.replicate_from`."""
+        from couchette.endpoints import replicate_async
+
+        return await replicate_async(source, self, **options)
+
+    async def sync(self, other: Any, **options: Any) -> SyncResult:
+        """Async :meth:`Database.sync`."""
+        from couchette.endpoints import sync_async
+
+        return await sync_async(self, other, **options)
+
+    async def info(self) -> Doc:
+        """Async :meth:`Database.info`."""
+        return await _in_thread(self.database.info)
+
+    async def close(self) -> None:
+        """Async :meth:`Database.close`."""
+        await _in_thread(self.database.close)
+
+    async def destroy(self) -> None:
+        """Async :meth:`Database.destroy`."""
+        await _in_thread(self.database.destroy)
+
+    async def __aenter__(self) -> AsyncDatabase:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.close()
+
+    def __repr__(self) -> str:
+        return f"<couchette.AsyncDatabase {self.path!r}{' closed' if self.closed else ''}>"
+
+
+async def _in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await anyio.to_thread.run_sync(partial(call, *args, **kwargs))

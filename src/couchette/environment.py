@@ -1,0 +1,138 @@
+"""A folder of databases."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from couchette.database import Database
+from couchette.errors import DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
+from couchette.pool import Durability
+from couchette.wire.names import check_database_name
+
+SUFFIX: Final = ".couchette"
+SLASH: Final = "="
+"""Stands for a slash in a file's name: one character that no database name has, so that long names still fit."""
+
+
+class Environment(Mapping[str, Database]):
+    """A folder of databases, as a mapping of names to them.
+
+    ``env["notes"]`` opens the database, and makes it if it is not there; as long as it is open it is the
+    same object. ``in``, ``len`` and iteration tell of those that exist. Names follow CouchDB's rules.
+    ``Environment(":memory:")`` keeps its databases in memory.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, durability: Durability = "normal") -> None:
+        """Use this folder, making it if it is not there. Raises StoreError."""
+        self.folder = os.fspath(folder)
+        self._durability: Durability = durability
+        self._lock = threading.RLock()
+        self._open: dict[str, Database] = {}
+        self.uuid = uuid.uuid4().hex if self.in_memory else self._stored_uuid()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the databases end with this object."""
+        return self.folder == ":memory:"
+
+    def _stored_uuid(self) -> str:
+        """The environment's name to peers; made once and kept in the folder."""
+        file = Path(self.folder, "uuid")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                fresh = Path(self.folder, f"uuid.{uuid.uuid4().hex}")
+                fresh.write_text(uuid.uuid4().hex)
+                try:
+                    os.link(fresh, file)
+                except FileExistsError:
+                    pass  # Another process was first; its uuid stands.
+                finally:
+                    fresh.unlink()
+            return file.read_text().strip()
+        except OSError as exc:
+            raise StoreError(f"The folder {self.folder} cannot be used.", f"{exc.strerror}; give a folder.") from exc
+
+    def open(self, name: str) -> Database:
+        """An existing database. Raises DatabaseNotFound."""
+        with self._lock:
+            if name not in self:
+                raise DatabaseNotFound("Database does not exist.", f"There is no database {name!r}; create it first.")
+            return self[name]
+
+    def create(self, name: str) -> Database:
+        """A new database. Raises DatabaseExists, IllegalDatabaseName."""
+        with self._lock:
+            check_database_name(name)
+            if name in self:
+                raise DatabaseExists(
+                    "The database could not be created, the file already exists.", f"Open {name!r} instead."
+                )
+            return self[name]
+
+    def destroy(self, name: str) -> None:
+        """Close a database and delete its file. Raises DatabaseNotFound."""
+        with self._lock:
+            database = self.open(name)
+            del self._open[name]
+            database.destroy()
+
+    def close(self) -> None:
+        """Close every open database."""
+        with self._lock:
+            for database in self._open.values():
+                database.close()
+            self._open.clear()
+
+    def __getitem__(self, name: str) -> Database:
+        """Open a database, making it if it is not there. Raises IllegalDatabaseName."""
+        with self._lock:
+            database = self._open.get(name)
+            if database is None or database.closed:
+                check_database_name(name)
+                path = ":memory:" if self.in_memory else str(self._file(name))
+                database = self._open[name] = Database(path, name=name, durability=self._durability)
+            return database
+
+    def __delitem__(self, name: str) -> None:
+        self.destroy(name)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        try:
+            check_database_name(name)
+        except IllegalDatabaseName:
+            return False
+        return name in self._open if self.in_memory else self._file(name).exists()
+
+    def __iter__(self) -> Iterator[str]:
+        if self.in_memory:
+            yield from sorted(self._open)
+        else:
+            files = Path(self.folder).glob(f"*{SUFFIX}")
+            names = (file.name.removesuffix(SUFFIX).replace(SLASH, "/") for file in files)
+            yield from sorted(name for name in names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __enter__(self) -> Environment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<couchette.Environment {self.folder!r}>"
+
+    def _file(self, name: str) -> Path:
+        return Path(self.folder, name.replace("/", SLASH) + SUFFIX)
