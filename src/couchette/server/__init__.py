@@ -1,0 +1,83 @@
+"""CouchDB's HTTP interface to an environment: an ASGI app, and a server that runs it.
+
+``create_app(environment)`` is an ASGI app that runs under any ASGI server, on asyncio or trio, by itself
+or mounted in another app. ``serve(environment)`` runs it under uvicorn until it is told to stop;
+``background(environment)`` does so beside the program that calls it.
+
+There is no authentication yet: whoever reaches the server may do everything. So it serves loopback
+addresses only, and an app that mounts it must guard it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from couchette.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from couchette.environment import Environment
+    from couchette.server.app import App
+
+__all__ = ["background", "create_app", "serve"]
+
+
+def create_app(environment: Environment) -> App:
+    """The ASGI app that serves the databases of an environment.
+
+    Raises MissingExtra when the ``server`` extra is not installed.
+    """
+    try:
+        from couchette.server.app import App
+    except ImportError as exc:
+        raise _missing(exc) from exc
+    return App(environment)
+
+
+def serve(
+    environment: Environment,
+    host: str = "127.0.0.1",
+    port: int = 5984,
+    *,
+    access_log: bool = False,
+    on_started: Callable[[str], None] | None = None,
+) -> None:
+    """Serve an environment until SIGINT or SIGTERM; returns when every answer under way is sent.
+
+    Args:
+        environment: what to serve; it stays open.
+        host: a loopback address or ``localhost``; anything else is refused.
+        port: 0 takes a free one.
+        access_log: log each request with the ``uvicorn.access`` logger.
+        on_started: called with the server's URL once it accepts connections.
+
+    Raises:
+        Forbidden: the host is not a loopback address.
+        CouchetteError: the address cannot be bound (``address_in_use``).
+        MissingExtra: the ``server`` extra is not installed.
+    """
+    try:
+        from couchette.server import running
+    except ImportError as exc:
+        raise _missing(exc) from exc
+    running.serve(environment, host, port, access_log=access_log, on_started=on_started)
+
+
+def background(environment: Environment, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
+    """Serve an environment in a thread of its own; a context manager that gives the server's URL.
+
+    Raises what :func:`serve` raises.
+    """
+    try:
+        from couchette.server import running
+    except ImportError as exc:
+        raise _missing(exc) from exc
+    return running.background(environment, host, port)
+
+
+def _missing(exc: ImportError) -> Exception:
+    """MissingExtra, if what is missing is not ours."""
+    if (exc.name or "").startswith("couchette"):
+        return exc
+    return MissingExtra(f"The server needs {exc.name!r}.", "Install it with: pip install 'couchette[server]'")

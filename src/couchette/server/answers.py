@@ -1,0 +1,72 @@
+"""Answers: JSON, errors, redirections, as CouchDB words them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from couchette import __version__, jsonio
+from couchette.errors import CouchetteError, MethodNotAllowed
+from couchette.wire import conditions
+from couchette.wire.multipart import Multipart
+
+COMMON_HEADERS: Final = {"Cache-Control": "must-revalidate", "Server": f"couchette/{__version__}"}
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def header_text(value: str) -> str:
+    """A header's value from any text. A revision or a media type may hold characters that would end the header."""
+    escaped = _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", value)
+    return escaped.encode().decode("latin-1")
+
+
+def answer(content: bytes, status: int, headers: Mapping[str, str]) -> Response:
+    """Any answer; headers may hold any text."""
+    safe = {name: header_text(value) for name, value in headers.items()}
+    return Response(content, status, {**COMMON_HEADERS, **safe})
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer, which ends in a newline as all of CouchDB's do."""
+    return json_text_answer(jsonio.dumps(value) + b"\n", status, headers)
+
+
+def json_text_answer(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer whose text is there already."""
+    return answer(content, status, {"Content-Type": "application/json", **(headers or {})})
+
+
+def multipart_answer(multipart: Multipart, headers: Mapping[str, str] | None = None) -> Response:
+    """A multipart answer."""
+    return answer(multipart.content, 200, {"Content-Type": multipart.content_type, **(headers or {})})
+
+
+def error_answer(exc: CouchetteError) -> Response:
+    """The answer to a request that failed: ``{"error", "reason"}``."""
+    return json_answer(exc.as_json(), exc.status, {"Allow": exc.hint} if isinstance(exc, MethodNotAllowed) else None)
+
+
+def method_not_allowed(allow: str) -> MethodNotAllowed:
+    """The error for a method that a resource does not have; its hint is the Allow header."""
+    return MethodNotAllowed(f"Only {allow} allowed", allow)
+
+
+def redirect(location: str) -> Response:
+    """A permanent redirection."""
+    return answer(b"", 301, {"Location": location})
+
+
+def quoted(value: str) -> str:
+    """An ETag of this value."""
+    return f'"{value}"'
+
+
+def unless_modified(if_none_match: str | None, etag: str) -> Response | None:
+    """304 when the client holds this version already, else None."""
+    if conditions.matches_etag(if_none_match, etag):
+        return answer(b"", 304, {"ETag": etag})
+    return None

@@ -1,0 +1,72 @@
+"""Reading documents: ``GET /{db}/{id}`` in its three shapes.
+
+A document is JSON; with its attachments' bytes beside it ``multipart/related``; several revisions of it
+(``open_revs``) a JSON array or ``multipart/mixed``. Which one is decided by the Accept header, whatever
+the qualities in it say: multipart whenever it is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import md5
+from typing import Any
+
+from starlette.responses import Response
+
+from couchette import jsonio
+from couchette.database import Database
+from couchette.server import answers
+from couchette.server.request import Request
+from couchette.wire import multipart, parameters
+
+UNCACHED = frozenset(("_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"))
+"""Members that may change while the revision does not; an answer that holds one has no ETag."""
+
+AS_STORED = {"attachments": True, "att_encoding_info": True, "binary": True}
+"""Options of ``Database.get`` for an answer where the attachments' bytes follow the document."""
+
+
+def get(request: Request, db: Database, doc_id: str) -> Response:
+    """``GET /{db}/{id}``."""
+    options = parameters.document_options(request.query)
+    if doc_id.startswith("_local/"):
+        return _local(request, db, doc_id, options)
+    accepted = request.accepted()
+    if "open_revs" in options:
+        if "multipart/mixed" in accepted or "*/*" in accepted:
+            return _open_revs_multipart(db.get(doc_id, **{**options, **AS_STORED}))
+        return answers.json_answer(db.get(doc_id, **options))
+    if ("attachments" in options or "atts_since" in options) and ("multipart/related" in accepted or "*/*" in accepted):
+        doc = db.get(doc_id, **{**options, **AS_STORED})
+        if multipart.has_attachments(doc):
+            return _cached(request, doc, lambda headers: answers.multipart_answer(multipart.related(doc), headers))
+    else:
+        doc = db.get(doc_id, **options)
+    return _cached(request, doc, lambda headers: answers.json_answer(doc, headers=headers))
+
+
+def _cached(request: Request, doc: dict[str, Any], render: Callable[[dict[str, str]], Response]) -> Response:
+    """The answer with its ETag, or 304 in its place."""
+    if not UNCACHED.isdisjoint(doc):
+        return render({})
+    etag = answers.quoted(doc["_rev"])
+    return answers.unless_modified(request.headers.get("if-none-match"), etag) or render({"ETag": etag})
+
+
+def _local(request: Request, db: Database, doc_id: str, options: dict[str, Any]) -> Response:
+    """A ``_local`` document. Its rev may stay the same when it changes, so the ETag is one of its text."""
+    text = jsonio.dumps(db.get(doc_id, **options)) + b"\n"
+    etag = answers.quoted(md5(text, usedforsecurity=False).hexdigest())
+    not_modified = answers.unless_modified(request.headers.get("if-none-match"), etag)
+    return not_modified or answers.json_text_answer(text, headers={"ETag": etag})
+
+
+def _open_revs_multipart(rows: list[dict[str, Any]]) -> Response:
+    return answers.multipart_answer(multipart.write("multipart/mixed", map(_open_rev_part, rows)))
+
+
+def _open_rev_part(row: dict[str, Any]) -> multipart.Part:
+    if "ok" not in row:
+        return multipart.json_part(row, error=True)
+    doc = row["ok"]
+    return multipart.related(doc).as_part() if multipart.has_attachments(doc) else multipart.json_part(doc)

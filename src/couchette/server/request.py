@@ -1,0 +1,171 @@
+"""One HTTP request as the resources see it: read to its end, its path split but not normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote as quote_path
+
+from starlette.types import Receive, Scope
+
+from couchette import jsonio
+from couchette.database import Database
+from couchette.environment import Environment
+from couchette.errors import BadContentType, BadRequest, DatabaseNotFound, IllegalDatabaseName, TooLarge
+from couchette.limits import REQUEST_BYTES_MAX, REQUEST_TARGET_BYTES_MAX
+from couchette.server.waiting import Feeds
+from couchette.wire import conditions, names
+from couchette.wire.parameters import Query
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete; there is no one to answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request and what is needed to answer it."""
+
+    environment: Environment
+    feeds: Feeds
+    method: str
+    raw_segments: list[bytes]
+    """The path's segments still escaped."""
+    query_string: bytes
+    query: Query
+    headers: Mapping[str, str]
+    body: bytes
+    base: str
+    """URL of the server without trailing slash, as the client wrote it."""
+
+    @property
+    def segments(self) -> list[bytes]:
+        """The path's segments, unescaped."""
+        return [names.unquote(segment) for segment in self.raw_segments]
+
+    def url(self, *parts: str) -> str:
+        """The URL of a resource of this server, each part escaped as one segment."""
+        return "/".join([self.base, *map(names.quote, parts)])
+
+    def database(self) -> Database:
+        """Open the database that the path names; one that cannot exist does not exist."""
+        try:
+            return self.environment.open(self.database_name())
+        except (IllegalDatabaseName, DatabaseNotFound) as exc:
+            raise DatabaseNotFound("Database does not exist.", exc.hint) from exc
+
+    def database_name(self) -> str:
+        """The first segment. What is not UTF-8 is shown escaped, and is no legal name then."""
+        return self.segments[0].decode(errors="backslashreplace")
+
+    def media_type(self) -> str:
+        """The Content-Type without its parameters, in lower case; empty when there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def accepted(self) -> list[str]:
+        """The media types of the Accept header."""
+        return conditions.accepted_types(self.headers.get("accept"))
+
+    def require_json(self) -> None:
+        """Raise BadContentType unless the body is declared to be JSON."""
+        if self.media_type() != "application/json":
+            raise BadContentType(
+                "Content-Type must be application/json", f"It is {self.headers.get('content-type', 'missing')!r}."
+            )
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return jsonio.loads(self.body)
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise BadRequest("Request body must be a JSON object", f"It is a JSON {type(value).__name__}.")
+        return value
+
+    def if_match(self) -> str | None:
+        """The revision of an If-Match header, which may be quoted or bare."""
+        value = self.headers.get("if-match")
+        return None if value is None else value.strip('"')
+
+    def is_batch(self) -> bool:
+        """Whether the client does not wait for the write (``batch=ok``); it is made at once all the same."""
+        return self.query.first("batch") == "ok"
+
+
+async def read_request(environment: Environment, feeds: Feeds, scope: Scope, receive: Receive) -> Request:
+    """Read a whole request. Raises Disconnected when the client does not finish it."""
+    headers = _headers(scope)
+    raw_path = _raw_path(scope)
+    size = len(raw_path) + len(scope["query_string"])
+    if size > REQUEST_TARGET_BYTES_MAX:
+        raise TooLarge(
+            "The request's path and query are too long.",
+            f"They have {size} bytes, {REQUEST_TARGET_BYTES_MAX} are allowed.",
+            status=414,
+            error="request_uri_too_long",
+        )
+    return Request(
+        environment=environment,
+        feeds=feeds,
+        method=scope["method"],
+        raw_segments=names.split_path(raw_path),
+        query_string=scope["query_string"],
+        query=Query(scope["query_string"]),
+        headers=headers,
+        body=await _read_body(headers, receive),
+        base=_base(scope, headers),
+    )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The headers by lower-case name; one that is repeated is a list, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """The path below the place where the app is mounted, exactly as it was sent.
+
+    ``scope["path"]`` is unescaped, so an id with ``%2F`` in it cannot be told from two segments there.
+    """
+    raw_path: bytes = scope.get("raw_path") or quote_path(scope["path"]).encode()
+    root = quote_path(scope.get("root_path", "")).encode()
+    return raw_path.removeprefix(root) if root else raw_path
+
+
+def _base(scope: Scope, headers: Mapping[str, str]) -> str:
+    host = headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
+    return f"{scope.get('scheme', 'http')}://{host}{quote_path(scope.get('root_path', ''))}"
+
+
+async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > REQUEST_BYTES_MAX:
+        raise _too_large(declared)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > REQUEST_BYTES_MAX:
+            raise _too_large(str(size))
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(size: str) -> TooLarge:
+    return TooLarge("the request entity is too large", f"It has {size} bytes, {REQUEST_BYTES_MAX} are allowed.")

@@ -1,0 +1,138 @@
+"""The app under uvicorn: one address, quiet, and gone cleanly when it is told to go."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from couchette.environment import Environment
+from couchette.errors import CouchetteError, Forbidden
+from couchette.limits import SHUTDOWN_GRACE_S
+from couchette.server.app import App
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that reports its start, ends waiting feeds first, and leaves signals as it found them."""
+
+    def __init__(self, app: App, url: str, access_log: bool, on_started: Callable[[str], None] | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+                access_log=access_log,
+                # Without an access log nothing is printed but errors, through the program's own logging.
+                **({"log_level": "info"} if access_log else {"log_config": None, "log_level": "warning"}),
+            )
+        )
+        self._app = app
+        self._url = url
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_started is not None:
+            self._on_started(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.feeds.end()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Catch signals while serving. uvicorn would raise them again afterwards, and SIGTERM kills.
+
+        The caller has an environment to close, so to return is the better answer.
+        """
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
+
+
+def serve(
+    environment: Environment,
+    host: str,
+    port: int,
+    *,
+    access_log: bool,
+    on_started: Callable[[str], None] | None,
+) -> None:
+    """Serve until a signal comes."""
+    listener = _bind(host, port)
+    with listener:
+        _Server(App(environment), _url(listener), access_log, on_started).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def background(environment: Environment, host: str, port: int) -> Iterator[str]:
+    """Serve in a thread for as long as the context lasts."""
+    listener = _bind(host, port)
+    started = threading.Event()
+    server = _Server(App(environment), _url(listener), False, lambda url: started.set())
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="couchette-server", daemon=True)
+    with listener:
+        thread.start()
+        started.wait()
+        try:
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A listening socket on a loopback address."""
+    address = _loopback(host)
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((str(address), port))
+    except (OSError, OverflowError) as exc:
+        listener.close()
+        raise CouchetteError(
+            f"Cannot listen on {host} port {port}: {exc}.",
+            "Choose another port, or 0 for a free one.",
+            error="address_in_use",
+        ) from exc
+    return listener
+
+
+def _loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError as exc:
+        raise _refused(host) from exc
+    if not address.is_loopback:
+        raise _refused(host)
+    return address
+
+
+def _refused(host: str) -> Forbidden:
+    return Forbidden(
+        f"The server does not listen on {host!r}: it has no authentication yet.",
+        "Use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front of it.",
+    )
+
+
+def _url(listener: socket.socket) -> str:
+    address: Any = listener.getsockname()
+    host = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
+    return f"http://{host}:{address[1]}"

@@ -1,0 +1,141 @@
+"""Sends recorded requests to our app in process, and compares its answers with CouchDB's.
+
+The app is called as an ASGI server would call it, with the path exactly as it was recorded: HTTP clients
+normalise paths, and how a path is taken apart is part of what is tested. Run as a program, it prints what
+differs: ``python -m tests.conformance.replay [topic[/scenario]]``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from couchette.environment import Environment
+from couchette.server import create_app
+from tests.conformance.normal import Normal, difference
+from tests.server.asgi import HOST, Answer, call
+
+GOLDEN = Path(__file__).parent / "golden"
+BASE = f"http://{HOST}"
+FIXED = {
+    "base": BASE,
+    "hostport": HOST,
+    "authbase": f"http://admin:secret@{HOST}",
+    "db": "golden_1",
+    "db2": "golden_2",
+    "db3": "golden_3",
+}
+PLACEHOLDERS = {FIXED[name]: f"{{{name}}}" for name in ("authbase", "base", "hostport", "db3", "db2", "db")}
+TOKEN = re.compile(r"\$\{(\w+)\}|\{(" + "|".join(FIXED) + r")\}")
+
+
+class Replay:
+    """One scenario under way: an app of its own, and the values that its answers gave."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.app = create_app(environment)
+        self.saved: dict[str, str] = {}
+
+    async def run(self, scenario: dict[str, Any]) -> dict[int, str]:
+        """The numbers of the exchanges that differ, and how."""
+        for number in range(scenario.get("create", scenario.get("dbs", 1))):
+            await self.send({"method": "PUT", "path": f"/{{db{number + 1 if number else ''}}}"})
+        differences = {}
+        for number, exchange in enumerate(scenario["exchanges"]):
+            answer = await self.send(exchange["request"])
+            self.save(exchange, answer)
+            if found := self.compare(exchange, answer):
+                differences[number] = found
+        return differences
+
+    async def send(self, request: dict[str, Any]) -> Answer:
+        """Send one recorded request."""
+        target = self.filled(request["path"]) + ("?" + self.filled(request["query"]) if "query" in request else "")
+        headers: dict[str, Any] = {"accept": "application/json", "accept-encoding": "identity"}
+        body = b""
+        if "json" in request:
+            headers["content-type"] = "application/json"
+            body = self.filled(json.dumps(request["json"])).encode()
+        elif "text" in request:
+            body = self.filled(request["text"]).encode()
+        elif "base64" in request:
+            body = base64.b64decode(request["base64"])
+        headers.update(request.get("headers", {}))
+        shown = {name.lower(): self.filled(value) for name, value in headers.items() if value is not None}
+        return await call(self.app, request["method"], target, {**shown, "content-length": str(len(body))}, body)
+
+    def filled(self, text: str) -> str:
+        """Text with the placeholders' values in their place."""
+        return TOKEN.sub(lambda found: self.saved.get(found[1], "UNSAVED") if found[1] else FIXED[found[2]], text)
+
+    def save(self, exchange: dict[str, Any], answer: Answer) -> None:
+        """Keep what the exchange names. What an answer that differs lacks is not kept."""
+        for name, path in exchange.get("save", {}).items():
+            kind, _, rest = path.rpartition(":")
+            if kind == "header":
+                self.saved[name] = answer.headers.get(rest, "UNSAVED")
+            elif kind == "" and (value := _picked(answer.body, rest.split("."))) is not None:
+                self.saved[name] = value
+
+    def compare(self, exchange: dict[str, Any], answer: Answer) -> str | None:
+        """How an answer differs from the recorded one, or None."""
+        recorded = exchange["response"]
+        norm = Normal(PLACEHOLDERS, exchange.get("norm", ()))
+        any_error = "status" in norm.ignored and answer.status >= 400
+        if recorded["status"] != answer.status and not any_error:
+            return f"status is {answer.status}, not {recorded['status']}: {answer.body[:200]!r}"
+        for name, value in recorded["headers"].items():
+            actual = norm.header(name, answer.headers[name]) if name in answer.headers else None
+            if name == "allow" and value and actual:
+                value, actual = ",".join(sorted(value.split(","))), ",".join(sorted(actual.split(",")))
+            if found := difference(value, actual, f"header {name}"):
+                return found
+        if exchange["request"]["method"] == "HEAD":
+            return None if not answer.body else "a HEAD has a body"
+        wanted = {kind: norm.value(body) if kind == "json" else body for kind, body in recorded.items()}
+        del wanted["status"], wanted["headers"]
+        return difference(wanted, norm.body(answer.body, answer.headers, exchange.get("as")))
+
+
+def _picked(body: bytes, steps: list[str]) -> str | None:
+    try:
+        value = json.loads(body)
+        for step in steps:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+    except (ValueError, KeyError, IndexError):
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def scenarios() -> Iterator[tuple[str, dict[str, Any]]]:
+    """All scenarios by name, ``topic/scenario``."""
+    for file in sorted(GOLDEN.glob("*.json")):
+        topic = json.loads(file.read_text(encoding="utf-8"))
+        for scenario in topic["scenarios"]:
+            yield f"{topic['topic']}/{scenario['name']}", scenario
+
+
+async def replay(scenario: dict[str, Any]) -> dict[int, str]:
+    """Replay one scenario in a fresh environment: the exchanges that differ, and how."""
+    with Environment(":memory:") as environment:
+        return await Replay(environment).run(scenario)
+
+
+def main(prefix: str = "") -> None:
+    """Print every exchange that differs."""
+    for name, scenario in scenarios():
+        if name.startswith(prefix):
+            for number, found in anyio.run(replay, scenario).items():
+                request = scenario["exchanges"][number]["request"]
+                print(f"{name}#{number} {request['method']} {request['path']}?{request.get('query', '')}: {found}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
