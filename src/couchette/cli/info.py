@@ -1,0 +1,68 @@
+"""``couchette info``: what a database holds."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from couchette import jsonio, replication
+from couchette.cli.screen import Screen, size
+from couchette.database import Database
+from couchette.errors import DatabaseNotFound, NotADatabase, NotCouchDB
+
+
+def run_info(screen: Screen, database: str, as_json: bool) -> None:
+    """Print it as a table, or as JSON."""
+    found = _of_url(database) if database.startswith(("http://", "https://")) else _of_file(database)
+    if as_json:
+        print(jsonio.dumps(found).decode())
+        return
+    table = Table.grid(padding=(0, 2))
+    for label, value in _rows(found):
+        table.add_row(label, value)
+    screen.show(table, indent=0)
+
+
+def _of_file(path: str) -> dict[str, Any]:
+    """The facts of a file, which is not made where it is missing."""
+    file = Path(path)
+    if not file.exists():
+        raise DatabaseNotFound("Database does not exist.", f"There is no file {path}.")
+    if file.is_file() and file.stat().st_size == 0:
+        raise NotADatabase(f"{path} is not a couchette database.", "It is empty; check the path.")
+    with Database(path) as database:
+        return database.info()
+
+
+def _of_url(url: str) -> dict[str, Any]:
+    answer = replication.run_sync(partial(_ask, url))
+    if not isinstance(answer, dict) or "db_name" not in answer:
+        raise NotCouchDB("The URL does not answer as a CouchDB database.", "It must end with the database's name.")
+    return answer
+
+
+async def _ask(url: str) -> Any:
+    from couchette.remote.client import Client
+    from couchette.remote.url import DatabaseUrl
+
+    async with Client(DatabaseUrl.parse(url)) as client:
+        return await client.request("GET")
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts that both our databases and CouchDB's tell, and the uuid that only ours have."""
+    rows = [
+        ("name", str(found["db_name"])),
+        ("documents", f"{found.get('doc_count', 0):,}"),
+        ("deleted", f"{found.get('doc_del_count', 0):,}"),
+        ("update sequence", str(found.get("update_seq", ""))),
+    ]
+    if "uuid" in found:
+        rows.append(("uuid", str(found["uuid"])))
+    file_size = (found.get("sizes") or {}).get("file")
+    if isinstance(file_size, int):
+        rows.append(("size", size(file_size)))
+    return rows

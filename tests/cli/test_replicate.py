@@ -1,0 +1,166 @@
+"""``couchette replicate``: what it moves, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import sqlite3
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from couchette import Database
+
+
+def ids(path):
+    with Database(path) as database:
+        return list(database)
+
+
+def test_a_file_is_copied_to_a_new_file(run, notes, tmp_path):
+    ran = run("replicate", notes, tmp_path / "copy.couchette")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Replicated notes.couchette to copy.couchette: 3 documents in ")
+    assert ran.out.endswith(" docs/s).\n")
+    assert ids(tmp_path / "copy.couchette") == ids(notes) == ["a", "b/ü"]
+
+
+def test_a_second_time_there_is_nothing_to_do(run, notes, tmp_path):
+    copy = tmp_path / "copy.couchette"
+    run("replicate", notes, copy)
+    assert run("replicate", notes, copy).out == (
+        "copy.couchette has everything that notes.couchette has: no changes since the last time.\n"
+    )
+
+
+def test_what_the_target_has_from_elsewhere_is_only_compared(run, notes, tmp_path):
+    first, second = tmp_path / "first.couchette", tmp_path / "second.couchette"
+    run("replicate", notes, first)
+    run("replicate", notes, second)
+    assert run("replicate", first, second).out.endswith(": 3 revisions compared.\n")
+
+
+def test_a_file_travels_to_a_url_and_back(run, notes, environment, served, tmp_path):
+    ran = run("replicate", notes, f"{served}/far", "--create-target", "--batch-docs", 1)
+    assert (ran.code, ran.err) == (0, "")
+    assert list(environment["far"]) == ["a", "b/ü"]
+    environment["far"]["from afar"] = {}
+    assert run("replicate", f"{served}/far", notes).code == 0
+    assert ids(notes) == ["a", "b/ü", "from afar"]
+
+
+def test_a_url_without_the_database_is_exit_code_1(run, notes, served):
+    ran = run("replicate", notes, f"{served}/none")
+    assert (ran.code, ran.out) == (1, "")
+    assert f"There is no database at {served}/none" in ran.err
+
+
+def test_an_unreachable_url_is_exit_code_1(run, notes):
+    ran = run("replicate", "http://ann:secret@127.0.0.1:1/db", notes)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("couchette: The database cannot be reached. http://127.0.0.1:1/db: ")
+    assert "secret" not in ran.err
+
+
+def test_a_missing_source_makes_nothing(run, tmp_path):
+    ran = run("replicate", tmp_path / "none", tmp_path / "copy")
+    assert (ran.code, ran.err) == (1, f"couchette: Database does not exist. There is no file {tmp_path / 'none'}.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheme_that_is_not_http_is_exit_code_1(run, notes):
+    assert "ftp:// is not http:// or https://" in run("replicate", notes, "ftp://host/db").err
+
+
+@pytest.mark.parametrize("kind", ["text", "sqlite"])
+def test_a_file_that_is_something_else_is_exit_code_1(run, notes, tmp_path, kind):
+    other = tmp_path / "other"
+    if kind == "text":
+        other.write_text("Dear diary,\n" * 1000)
+    else:
+        conn = sqlite3.connect(other)
+        conn.execute("CREATE TABLE t(x)")
+        conn.close()
+    before = other.read_bytes()
+    for source, target in ((notes, other), (other, notes)):
+        ran = run("replicate", source, target)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"{other} is not a couchette database." in ran.err
+    assert other.read_bytes() == before
+
+
+def test_refused_documents_are_listed_and_the_exit_code_is_3(run, notes, tmp_path, monkeypatch):
+    with Database(notes) as database:
+        rev = database.put({"_id": "long", "text": "x" * 1000})["rev"]
+    monkeypatch.setattr("couchette.document.body.DOC_BYTES_MAX", 500)
+    ran = run("replicate", notes, tmp_path / "copy.couchette")
+    assert ran.code == 3
+    assert ran.out.startswith("Replicated notes.couchette to copy.couchette, in part: 3 documents in ")
+    assert ran.out.endswith(" 1 document refused by the target.\n")
+    assert ran.err.startswith(f"refused: long {rev}: ")
+    assert len(ran.err.splitlines()) == 1
+    assert ids(tmp_path / "copy.couchette") == ["a", "b/ü"]
+
+
+# -- Credentials --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def guarded_server():
+    """A server that lets nobody in, and tells who asked."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers.get("Authorization"))
+            body = json.dumps({"error": "unauthorized", "reason": "Name or password is incorrect."}).encode()
+            self.send_response(401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format, *args):
+            """Keep the test's output clean."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/db", seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_user_and_password_reach_the_url_and_are_not_shown(run, notes, monkeypatch):
+    monkeypatch.setenv("SECRET", "p:ä")
+    with guarded_server() as (url, seen):
+        ran = run("replicate", url, notes, "--user", "ann", "--password-env", "SECRET")
+    assert seen == ["Basic " + base64.b64encode("ann:p:ä".encode()).decode()]
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        f"couchette: Name or password is incorrect. The credentials given were refused for {url}; "
+        "check user and password.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("http://a/db", "http://b/db", "both are URLs without credentials"),
+        ("notes", "copy", "there is no URL without credentials"),
+        ("notes", "http://ann:secret@b/db", "there is no URL without credentials"),
+        ("notes", "http://b/db", "environment variable COUCHETTE_PASSWORD, which is not set"),
+    ],
+)
+def test_a_password_is_never_sent_on_a_guess(run, monkeypatch, source, target, told):
+    monkeypatch.delenv("COUCHETTE_PASSWORD", raising=False)
+    if "environment" not in told:
+        monkeypatch.setenv("COUCHETTE_PASSWORD", "secret")
+    ran = run("replicate", source, target, "--user", "bob")
+    assert ran.code == 2
+    assert told in ran.err
+    assert "secret" not in ran.err
