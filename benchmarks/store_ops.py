@@ -29,6 +29,9 @@ def measure(folder: Path, count: int, timed: Timed) -> Iterator[Measured]:
         yield from _reads(raw, db, [doc["_id"] for doc in docs], timed)
     raw.close()
     replicated = [with_history(doc) for doc in docs]
+    raw = open_raw(folder / "again.sqlite")
+    raw_insert = timed(count, lambda: insert_raw(raw, blobs))
+    raw.close()
     with Database(folder / "replica.couchette") as db:
         rate = timed(count, lambda: insert(db, replicated, new_edits=False))
         yield "bulk insert, replicated (3 revs)", "insert of (id, body)", 0.40, raw_insert, rate

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
 from couchette import Database
 from couchette.errors import BadRequest, Conflict, CouchetteError, DocValidation, IllegalDocId, InvalidRev, NotFound
-
 
 # -- A mapping ------------------------------------------------------------------------------------
 
@@ -25,7 +25,7 @@ def test_a_database_is_a_mutable_mapping(db):
 
 
 def test_setting_leaves_id_and_rev_in_the_dict(db):
-    doc = {"v": 1}
+    doc: dict[str, Any] = {"v": 1}
     db["a"] = doc
     assert doc == db["a"] == db.get("a")
     first = doc["_rev"]

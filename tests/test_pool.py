@@ -248,5 +248,5 @@ def test_durability_is_what_was_asked_for(path, durability):
 
 def test_an_unknown_durability_is_refused(path):
     with pytest.raises(StoreError, match="durability"):
-        Pool(path, durability="extra")
+        Pool(path, durability="extra")  # type: ignore[arg-type]
     assert not path.exists()

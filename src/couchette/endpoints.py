@@ -117,15 +117,36 @@ def _options(
 async def _replicate(
     source: Endpoint, target: Endpoint, source_auth: Auth | None, target_auth: Auth | None, options: dict[str, Any]
 ) -> ReplicationResult:
-    async with _peer(source, source_auth, must_exist=True) as origin, _peer(target, target_auth) as destination:
+    async with _pair(source, target, source_auth, target_auth) as (origin, destination):
         return await replication.replicate(origin, destination, **options)
 
 
 async def _sync(
     near: Endpoint, far: Endpoint, near_auth: Auth | None, far_auth: Auth | None, options: dict[str, Any]
 ) -> SyncResult:
-    async with _peer(near, near_auth, must_exist=True) as here, _peer(far, far_auth) as there:
+    async with _pair(near, far, near_auth, far_auth) as (here, there):
         return await replication.sync(here, there, **options)
+
+
+@asynccontextmanager
+async def _pair(
+    first: Endpoint, second: Endpoint, first_auth: Auth | None, second_auth: Auth | None
+) -> AsyncIterator[tuple[Peer, Peer]]:
+    """The peers of two endpoints. The first must exist, and must answer before a file is made for the second."""
+    async with _peer(first, first_auth, must_exist=True) as origin:
+        if _would_be_made(second):
+            async with origin:
+                await origin.info()
+        async with _peer(second, second_auth) as destination:
+            yield origin, destination
+
+
+def _would_be_made(endpoint: Endpoint) -> bool:
+    return isinstance(endpoint, (str, os.PathLike)) and not _is_url(endpoint) and not Path(endpoint).exists()
+
+
+def _is_url(endpoint: Endpoint) -> bool:
+    return isinstance(endpoint, str) and endpoint.partition("://")[0] in ("http", "https")
 
 
 @asynccontextmanager
@@ -134,7 +155,7 @@ async def _peer(endpoint: Endpoint, auth: Auth | None, *, must_exist: bool = Fal
     pool = getattr(endpoint, "_pool", None)
     if isinstance(pool, Pool):
         yield LocalPeer(pool, label=endpoint.name)
-    elif isinstance(endpoint, str) and endpoint.partition("://")[0] in ("http", "https"):
+    elif _is_url(endpoint):
         from couchette.remote import RemotePeer  # Only a URL pays for the import of an HTTP client.
 
         yield RemotePeer(endpoint, auth)

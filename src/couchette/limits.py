@@ -75,7 +75,7 @@ HTTP_TIMEOUT_S: Final = 30.0
 """Silence after which a request is given up; CouchDB's replicator ``connection_timeout``."""
 
 HTTP_RETRIES: Final = 4
-"""Repeats of a request after a network error, 429, 500, 502 or 503, with doubled pauses between them."""
+"""Repeats of a request after a network error, 429, 500, 502, 503 or 504, with doubled pauses between them."""
 
 HTTP_RETRY_PAUSE_S: Final = 0.25
 """First pause before a repeat; the n-th is 2**n times as long, as CouchDB's replicator does."""

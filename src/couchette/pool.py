@@ -47,7 +47,8 @@ class Pool:
 
     def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a reading operation on one snapshot of the database; blocks only while it runs."""
-        with self._reader() as conn:
+        conn = self._borrow()
+        try:
             if self._shared:
                 return op(conn, *args, **kwargs)
             conn.execute("BEGIN")
@@ -55,11 +56,13 @@ class Pool:
                 return op(conn, *args, **kwargs)
             finally:
                 conn.execute("COMMIT")
+        except apsw.Error as exc:
+            raise _translated(exc, self.path) from exc
+        finally:
+            self._give_back(conn)
 
     def read_one(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation of a single statement, which is a snapshot by itself: cheaper than :meth:`read`."""
-        if self._shared or not self._idle:
-            return self.read(op, *args, **kwargs)
         try:
             conn = self._idle.pop()
         except IndexError:
@@ -71,26 +74,24 @@ class Pool:
         finally:
             self._give_back(conn)
 
-    @contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
+    def _borrow(self) -> apsw.Connection:
+        """A connection to read with; the in-memory database's only one comes with its lock."""
         if self._shared:
-            with self._lock, _translating(self.path):
-                self._check_open()
-                yield self._writer
-            return
+            self._lock.acquire()
+            if self._closed:
+                self._lock.release()
+            self._check_open()
+            return self._writer
         try:
-            conn = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
             self._check_open()
-            conn = self._open(apsw.SQLITE_OPEN_READONLY)
-        try:
-            with _translating(self.path):
-                yield conn
-        finally:
-            self._give_back(conn)
+            return self._open(apsw.SQLITE_OPEN_READONLY)
 
     def _give_back(self, conn: apsw.Connection) -> None:
-        if len(self._idle) < IDLE_READERS_MAX and not self._closed:
+        if self._shared:
+            self._lock.release()
+        elif len(self._idle) < IDLE_READERS_MAX and not self._closed:
             self._idle.append(conn)
         else:
             conn.close()
@@ -179,6 +180,8 @@ def _translated(exc: apsw.Error, path: str) -> CouchetteError:
         return NotADatabase(f"{path} is not a couchette database.", "It is no SQLite file; check the path.")
     if isinstance(exc, apsw.CantOpenError):
         folder = Path(path).parent
+        if Path(path).is_dir():
+            return StoreError(f"{path} cannot be opened.", "It is a folder; name a file in it.")
         hint = "Check the permissions." if folder.is_dir() else f"The folder {folder} does not exist; make it first."
         return StoreError(f"{path} cannot be opened.", hint)
     return StoreError(f"SQLite refused an operation on {path}: {exc}.", "Check the disk and the file's permissions.")

@@ -80,11 +80,15 @@ def test_an_interrupt_cleans_up(start, tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_the_databases_can_be_kept(run, tmp_path):
+def test_the_databases_can_be_kept_and_no_proxy_stands_in_the_way(run, tmp_path, monkeypatch):
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    before = dict(os.environ)
     folder = tmp_path / "deep" / "demo"
     ran = run("demo", "--places", PLACES_MIN, "--keep", folder)
     assert ran.code == 0
     assert "Stopped the server, kept the folder." in ran.out
+    assert dict(os.environ) == before
     for path in (folder / "server/places.couchette", folder / "phone.couchette", folder / "laptop.couchette"):
         with Database(path) as database:
             assert len(database) == PLACES_MIN

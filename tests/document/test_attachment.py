@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from couchette.document.attachment import (
     Attachment,
+    Content,
     Stub,
     check_name,
     content,
@@ -98,6 +99,8 @@ def test_attachments_keep_the_order_in_which_they_were_given():
 
 def test_data_may_be_base64_text_or_bytes_and_the_type_may_be_left_out():
     text, raw = parse_attachments({"t": {"data": "aGk="}, "r": {"data": b"hi"}}, "doc")
+    assert isinstance(text, Content)
+    assert isinstance(raw, Content)
     assert text.stored == raw.stored == b"hi"
     assert text.content_type == "application/octet-stream"
 
@@ -111,6 +114,8 @@ def test_encoding_counts_for_bytes_only():
         },
         "doc",
     )
+    assert isinstance(text, Content)
+    assert isinstance(raw, Content)
     assert text.stored == gzip(b"hi")
     assert raw.stored == b"hi"
 

@@ -142,7 +142,7 @@ def test_attachments_are_an_object(given):
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), "\ud800", {"\ud800": 1}, {1: 2}, {None: 1}, b"x", {1, 2}, object(), 1j],
+    [float("nan"), float("inf"), "\ud800", {"\ud800": 1}, {1: 2}, {None: 1}, b"x", {1, 2}, object, 1j],
     ids=repr,
 )
 def test_what_json_cannot_hold_is_refused(value):
@@ -202,6 +202,8 @@ def test_split_takes_every_json_object_or_refuses_it_as_ours(value):
     try:
         draft = split(value)
     except CouchetteError as error:
-        assert 400 <= error.status < 500
+        refused = error
     else:
         assert decode_body(draft.body) == draft.fields
+        return
+    assert 400 <= refused.status < 500

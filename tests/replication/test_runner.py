@@ -62,13 +62,34 @@ def interrupt(thread):
     signal.pthread_kill(thread, signal.SIGINT)
 
 
-def test_concurrent_callers_share_it():
+def test_an_interrupt_while_the_thread_starts_ends_the_work(monkeypatch):
+    ended = []
+    start = threading.Thread.start
+
+    def start_and_interrupt(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    async def wait():
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(True)
+
+    before = threading.active_count()
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(wait)
+    assert ended == [True]
+    assert threading.active_count() == before
+
+
+def test_concurrent_callers_do_not_wait_for_one_another():
     together = threading.Barrier(3)
 
     async def meet():
-        await anyio.to_thread.run_sync(together.wait)
-        return threading.get_ident()
+        return await anyio.to_thread.run_sync(together.wait)
 
     with ThreadPoolExecutor(3) as callers:
-        threads = {future.result() for future in [callers.submit(run_sync, meet) for _ in range(3)]}
-    assert len(threads) == 1
+        arrivals = [callers.submit(run_sync, meet) for _ in range(3)]
+        assert {arrival.result() for arrival in arrivals} == {0, 1, 2}

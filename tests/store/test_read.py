@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from couchette.errors import BadRequest, IllegalDocId, InvalidRev, NotFound
@@ -11,7 +13,9 @@ from couchette.errors import BadRequest, IllegalDocId, InvalidRev, NotFound
 def tree(db):
     """a: 1-a <- 2-b <- 3-c (the winner), 1-a <- 2-d, 1-a <- 2-e (deleted); body v names the rev."""
     paths = [["c", "b", "a"], ["d", "a"], ["e", "a"], ["a"]]
-    docs = [{"_id": "a", "v": ids[0], "_revisions": {"start": len(ids), "ids": ids}} for ids in paths]
+    docs: list[dict[str, Any]] = [
+        {"_id": "a", "v": ids[0], "_revisions": {"start": len(ids), "ids": ids}} for ids in paths
+    ]
     docs[2]["_deleted"] = True
     assert db.bulk_docs(docs, new_edits=False) == []
     return db

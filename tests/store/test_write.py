@@ -307,8 +307,8 @@ def test_composed_and_decomposed_ids_are_two(db):
 
 @pytest.mark.parametrize(
     "value",
-    [2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 2**200, 1.0, 1e22, 1e-7, 5e-324, -0.0, 0.1, "", "\0", "\u2028", None,
-     {"b": 1, "a": {"é": [[], {}]}}, [[[]]], {"": 0}, "12345678901234567890123"],
+    [2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 2**200, 1.0, 1e22, 1e-7, 5e-324, -0.0, 0.1, "", "\0", None,
+     "\u2028", {"b": 1, "a": {"é": [[], {}]}}, [[[]]], {"": 0}, "12345678901234567890123"],
     ids=repr,
 )  # fmt: skip
 def test_values_are_kept_exactly(db, value):
@@ -322,7 +322,7 @@ def test_values_are_kept_exactly(db, value):
     ]
     for doc in docs:
         assert repr(doc["x"]) == repr(value)
-        assert list(doc) == ["_id", "_rev", "x"]
+        assert doc.keys() == {"_id", "_rev", "x"}
 
 
 def test_a_body_with_and_without_large_integers_extends_the_other(db):

@@ -95,7 +95,7 @@ def content(
     check_name(name)
     if encoding not in (None, "gzip"):
         raise BadContentType("Only gzip and identity content-encodings are supported", f"Got encoding={encoding!r}.")
-    if not isinstance(content_type, str) or not content_type.isprintable():
+    if not isinstance(content_type, str) or not _is_utf8(content_type):
         hint = f"content_type is {content_type!r}; give a media type, such as {DEFAULT_TYPE!r}."
         raise BadRequest(f"Invalid attachment data for {name}", hint)
     length = len(data)
@@ -145,11 +145,18 @@ def check_name(name: object) -> str:
         raise BadRequest("Attachment name is not UTF-8 encoded", f"Got {name!r}; give a str.")
     if name.startswith("_"):
         raise BadRequest(f"Attachment name '{name}' starts with prohibited character '_'", "Choose another name.")
-    try:
-        name.encode()
-    except UnicodeEncodeError as exc:
-        raise BadRequest("Attachment name is not UTF-8 encoded", f"{name!r} holds a lone surrogate.") from exc
+    if not _is_utf8(name):
+        raise BadRequest("Attachment name is not UTF-8 encoded", f"{name!r} holds a lone surrogate.")
     return name
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether the text has no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parse_attachments(members: Mapping[str, Any], doc_id: str) -> list[Content | Stub]:

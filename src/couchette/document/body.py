@@ -78,9 +78,8 @@ def split(doc: Mapping[str, Any]) -> Draft:
     elif rev is None and "_rev" in doc:
         raise InvalidRev("Invalid rev format", "`_rev` is None; leave it out for a first edit.")
     body = encode_body(fields)
-    # The first search is there for its speed: few bodies have an underscore at all.
     text = body if isinstance(body, bytes) else body.encode()
-    if text.find(b"_") >= 0 and text.rfind(b'"_') >= 0:
+    if text.rfind(b'"_') >= 0:
         body = _drop_special(fields, body)
     if len(text) > DOC_BYTES_MAX:
         hint = f"The document has {len(text)} bytes of JSON, over the limit of {DOC_BYTES_MAX}."
@@ -91,6 +90,26 @@ def split(doc: Mapping[str, Any]) -> Draft:
             raise _bad_member("_attachments", "Give an object of names and attachments.")
         attachments = parse_attachments(members, doc_id or "") or None
     return Draft(doc_id, start, ids, packed, deleted, fields, body, attachments)
+
+
+def plain_body(fields: dict[str, Any], *, hashed: bool) -> bytes | None:
+    """The body of members that are all the document's own; None where only :func:`split` can tell.
+
+    It answers the usual case at half the cost, and judges nothing: what is wrong is ``split``'s to say.
+    ``hashed`` says that ``new_rev`` will look at every value, so that NaN need not be looked for here.
+    """
+    if hashed:
+        body = jsonio.dumps_unchecked(fields)
+    else:
+        try:
+            text, exact = jsonio.dumps_noting_exactness(fields)
+        except BadRequest:
+            return None
+        body = text if exact else None
+    # The first search is there for its speed: few bodies have an underscore at all.
+    if body is None or len(body) > DOC_BYTES_MAX or (body.find(b"_") >= 0 and body.rfind(b'"_') >= 0):
+        return None
+    return body
 
 
 def encode_body(fields: dict[str, Any]) -> Body:

@@ -94,8 +94,13 @@ class Client:
             limits=httpx.Limits(max_connections=limits.HTTP_CONNECTIONS),
             headers={"User-Agent": "couchette"},
             verify=self.url.startswith("https:"),
+            trust_env=not self._is_loopback(),  # A proxy cannot reach this machine's own addresses.
             transport=self._transport,
         )
+
+    def _is_loopback(self) -> bool:
+        host = httpx.URL(self.url).host
+        return host in ("localhost", "::1") or host.startswith("127.")
 
     def _address(self, path: str, params: Mapping[str, Any] | None) -> str:
         address = f"{self.url}/{path}" if path else self.url

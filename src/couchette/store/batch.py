@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import apsw
 
 from couchette.document.attachment import digest_bytes
-from couchette.document.body import Draft
+from couchette.document.body import Draft, plain_body
 from couchette.document.docid import DESIGN
 from couchette.document.revision import new_rev, pack_path
 from couchette.errors import Conflict
+from couchette.limits import SQLITE_INT_MAX
 from couchette.store.content import Placed, place
 from couchette.store.rows import dump_atts, parse_atts, winner_rows
 from couchette.store.schema import read_meta, write_counts
@@ -51,6 +52,7 @@ class Batch:
         self.doc_count = meta.doc_count
         self.del_count = meta.del_count
         self.revs_limit = meta.revs_limit
+        self._path_bytes = meta.revs_limit * 16
         self._ancestor_bytes = (meta.revs_limit - 1) * 16
         self._heads = self._find_heads(ids)
         self._inserts: list[tuple[Any, ...]] = []
@@ -86,6 +88,49 @@ class Batch:
         elif was_deleted != deleted:
             self.del_count += 1 if deleted else -1
             self.doc_count -= 1 if deleted else -1
+
+    # -- The usual case ---------------------------------------------------------------------------
+
+    def edit_new(self, doc_id: str, doc: Any) -> Result | None:
+        """Write the first edit of a document if nothing about it is unusual, at half the cost of :meth:`edit`."""
+        if type(doc) is not dict or doc_id in self._heads:
+            return None
+        fields = doc.copy()
+        fields.pop("_id", None)
+        body = plain_body(fields, hashed=True)
+        if body is None:
+            return None
+        rev = new_rev(fields)
+        self.update_seq = seq = self.update_seq + 1
+        self.doc_count += 1
+        self._inserts.append((seq, doc_id, 1, rev, 0, None, None, None, body))
+        return {"ok": True, "id": doc_id, "rev": rev}
+
+    def graft_new(self, doc_id: str, doc: Any) -> bool:
+        """Write a new document as replicated if nothing about it is unusual, at half the cost of :meth:`graft`."""
+        if type(doc) is not dict or doc_id in self._heads:
+            return False
+        fields = doc.copy()
+        try:
+            revisions = fields.pop("_revisions")
+            start, ids = revisions["start"], revisions["ids"]
+            packed = pack_path(ids)
+            if not packed or type(start) is not int or not len(ids) <= start <= SQLITE_INT_MAX:
+                return False
+            rev = f"{start}-{ids[0]}"
+        except (LookupError, TypeError):
+            return False
+        if fields.pop("_rev", rev) != rev:
+            return False
+        fields.pop("_id", None)
+        body = plain_body(fields, hashed=False)
+        if body is None:
+            return False
+        self.update_seq = seq = self.update_seq + 1
+        self.doc_count += 1
+        tree = packed[16 : self._path_bytes] or None
+        self._inserts.append((seq, doc_id, 1, rev, 0, None, tree, None, body))
+        return True
 
     # -- New edits --------------------------------------------------------------------------------
 

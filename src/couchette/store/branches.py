@@ -74,17 +74,6 @@ class Branches:
             atts = dump_atts(place(self.conn, self.doc_id, draft.attachments, inherited, draft.start, keep_revpos=True))
         self._merge(path, draft, atts)
 
-    def edit_alone(self, draft: Draft) -> Result:
-        """Merge and write a new edit, the only one of this document in the batch."""
-        result = self.edit(draft)
-        self.write()
-        return result
-
-    def graft_alone(self, draft: Draft) -> None:
-        """Merge and write a replicated revision, the only one of this document in the batch."""
-        self.graft(draft)
-        self.write()
-
     def write(self) -> None:
         """Write the tree if it changed: one new sequence, whatever the number of new leaves."""
         if self.tree == self.before:

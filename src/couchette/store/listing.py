@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import apsw
-import orjson
+from orjson import loads
 
 from couchette import jsonio
 from couchette.errors import QueryParseError
 from couchette.limits import SQLITE_INT_MAX
 from couchette.store.read import View, add_meta
-from couchette.store.rows import COLUMNS, Row, row_at, winner_rows
+from couchette.store.rows import COLUMNS, PLAIN_BODY, Row, row_at, winner_rows
 from couchette.store.schema import read_meta
 
 
@@ -64,7 +64,7 @@ def all_docs(
     _check_count("skip", skip)
     if limit is not None:
         _check_count("limit", limit)
-    meta = read_meta(conn)
+    total = conn.execute("SELECT doc_count FROM meta").get
     view = View(attachments=attachments, att_encoding_info=att_encoding_info)
     offset: int | None
     if keys is not None:
@@ -81,10 +81,10 @@ def all_docs(
         else:
             listed = _select(conn, "id, rev", span, skip, wanted)
             rows = [{"id": id, "key": id, "value": {"rev": rev}} for id, rev in listed]
-        offset = _offset(conn, span, skip, meta.doc_count, exact_offset)
-    answer: dict[str, Any] = {"total_rows": meta.doc_count, "offset": offset, "rows": rows}
+        offset = _offset(conn, span, skip, total, exact_offset)
+    answer: dict[str, Any] = {"total_rows": total, "offset": offset, "rows": rows}
     if update_seq:
-        answer["update_seq"] = meta.seq_text()
+        answer["update_seq"] = read_meta(conn).seq_text()
     return answer
 
 
@@ -98,7 +98,9 @@ def _check_count(name: str, value: Any) -> None:
 
 def _span(key: Any, start_key: Any, end_key: Any, inclusive: bool, descending: bool) -> _Range:
     """Ids are text, so a key of another type lies before all of them; CouchDB lists as if it were not there."""
-    jsonio.dumps([given for given in (key, start_key, end_key) if isinstance(given, str)])
+    for given in (key, start_key, end_key):
+        if isinstance(given, str) and not given.isascii():
+            jsonio.dumps(given)  # Refuses a lone surrogate.
     if key is not UNSET:
         return _Range(key, key, True, descending, False) if isinstance(key, str) else _NOTHING
     if end_key is not UNSET and not isinstance(end_key, str):
@@ -135,18 +137,16 @@ def _with_docs(
     if conflicts:
         listed = [Row._make(row) for row in _select(conn, COLUMNS, span, skip, limit)]
         return [_row(conn, row, conflicts, view) for row in listed]
-    # The ordinary document is put together right here: a call for each would cost a third more.
-    return [
-        {
-            "id": id,
-            "key": id,
-            "value": {"rev": rev},
-            "doc": {"_id": id, "_rev": rev, **orjson.loads(body)}
-            if atts is None and type(body) is bytes
-            else view.doc(conn, row_at(conn, seq)),
-        }
-        for id, rev, body, atts, seq in _select(conn, "id, rev, body, atts, seq", span, skip, limit).fetchall()
-    ]
+    rows = []
+    for id, rev, body, seq in _select(conn, f"id, rev, {PLAIN_BODY}, seq", span, skip, limit).fetchall():
+        # The ordinary document is put together right here: a call for each would cost a third more.
+        if body is not None:
+            doc = loads(body)
+            doc["_id"], doc["_rev"] = id, rev
+        else:
+            doc = view.doc(conn, row_at(conn, seq))
+        rows.append({"id": id, "key": id, "value": {"rev": rev}, "doc": doc})
+    return rows
 
 
 def _row(conn: apsw.Connection, row: Row, conflicts: bool, view: View) -> dict[str, Any]:

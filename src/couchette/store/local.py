@@ -22,7 +22,7 @@ def get_local(conn: apsw.Connection, doc_id: str, *, rev: str | None = None, rev
     for number, body in conn.execute("SELECT rev, body FROM local WHERE id=?", (doc_id,)):
         if rev is not None and rev != f"0-{number}":
             break
-        doc = {"_id": doc_id, "_rev": f"0-{number}", **decode_body(body)}
+        doc = {**decode_body(body), "_id": doc_id, "_rev": f"0-{number}"}
         if revs:
             doc["_revisions"] = {"start": 0, "ids": [str(number)]}
         return doc

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import apsw
-import orjson
+from orjson import loads
 
 from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev, rev_key, unpack_path
@@ -29,7 +29,7 @@ from couchette.store.rows import (
 )
 
 Doc = dict[str, Any]
-_GET = "SELECT rev, deleted, body, atts FROM docs WHERE id=? AND cur=1"
+_GET = "SELECT rev, body FROM docs WHERE id=? AND cur=1 AND deleted=0 AND atts IS NULL AND typeof(body)='blob'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class View:
 
     def doc(self, conn: apsw.Connection, row: Row, path: list[str] | None = None) -> Doc:
         """The revision as a document. ``path`` is its history, where the caller knows it."""
-        doc: Doc = {"_id": row.id, "_rev": row.rev}
+        doc = fields_of(row)
+        doc["_id"], doc["_rev"] = row.id, row.rev
         if row.deleted:
             doc["_deleted"] = True
-        doc.update(fields_of(row))
         if self.revs or (self.atts_since and row.atts):
             path = path or path_of(row)
         if self.revs:
@@ -88,10 +88,11 @@ class View:
 def get_plain(conn: apsw.Connection, id: str) -> Doc | None:
     """The winner of an ordinary document by a single statement; None where :func:`get` must look closer."""
     check_id(id)
-    for rev, deleted, body, atts in conn.execute(_GET, (id,)):
-        if deleted or atts or type(body) is not bytes:
-            return None
-        return {"_id": id, "_rev": rev, **orjson.loads(body)}
+    for rev, body in conn.execute(_GET, (id,)):
+        doc: Doc = loads(body)
+        # Last, as in a document that was saved: to put them first would cost a fifth of the time of a get.
+        doc["_id"], doc["_rev"] = id, rev
+        return doc
     return None
 
 

@@ -59,7 +59,9 @@ def write_revs_limit(conn: apsw.Connection, revs_limit: int) -> None:
 
 def check(conn: apsw.Connection, path: str) -> bool:
     """Whether the file has this version's tables; changes nothing. Raises NotADatabase, NewerSchema."""
-    return _version(conn, path) == len(MIGRATIONS)
+    with conn:  # One snapshot: another process may just be making the tables.
+        version = _version(conn, path)
+    return version == len(MIGRATIONS)
 
 
 def migrate(conn: apsw.Connection, path: str) -> None:

@@ -99,27 +99,38 @@ def bulk_docs(conn: apsw.Connection, docs: Iterable[Mapping[str, Any]], *, new_e
     if isinstance(docs, (Mapping, str, bytes)):
         raise BadRequest("`docs` parameter must be an array.", f"Give a list of documents, not {type(docs).__name__}.")
     docs = list(docs)
-    ids = [_id_of(doc) for doc in docs]
+    ids = _ids_of(docs)
     results: list[Result] = [{}] * len(docs)
     batch = Batch(conn, ids)
     repeated = _repeated(ids)
-    # Drafts are made one document at a time, so that what they hold is freed at once: it is faster, too.
+    # Documents are taken apart one at a time, so that what they hold is freed at once: it is faster, too.
     for index in sorted(range(len(ids)), key=ids.__getitem__):
-        doc_id = ids[index]
+        doc_id, doc = ids[index], docs[index]
         if doc_id in repeated:
             if repeated[doc_id][0] == index:
                 _write_several(batch, doc_id, repeated[doc_id], docs, results, new_edits)
-        elif doc_id[0] == "_" and doc_id.startswith(LOCAL):
-            results[index] = put_local(conn, doc_id, _draft(docs[index], new_edits), new_edits=new_edits)
+        elif doc_id[:1] == "_" and doc_id.startswith(LOCAL):
+            results[index] = put_local(conn, doc_id, _draft(doc, new_edits), new_edits=new_edits)
         elif new_edits:
-            draft = split(docs[index])
-            results[index] = batch.edit(doc_id, draft) or Branches(batch, doc_id).edit_alone(draft)
-        else:
-            draft = _draft(docs[index], new_edits)
-            if not batch.graft(doc_id, draft):
-                Branches(batch, doc_id).graft_alone(draft)
+            results[index] = batch.edit_new(doc_id, doc) or _edit(batch, doc_id, split(doc))
+        elif not batch.graft_new(doc_id, doc):
+            _graft(batch, doc_id, _draft(doc, new_edits))
     batch.write()
     return results if new_edits else []
+
+
+def _ids_of(docs: list[Mapping[str, Any]]) -> list[str]:
+    """The documents' ids, made where they have none. Raises for one that CouchDB refuses."""
+    try:
+        ids = [doc["_id"] for doc in docs]
+        text = "\0".join(ids)
+        text.encode()
+    except (LookupError, TypeError, UnicodeEncodeError):
+        return [_id_of(doc) for doc in docs]
+    # Only an id that is empty or begins with an underscore has to be looked at by itself.
+    if "\0_" in text or "\0\0" in text or text[:1] in ("_", "\0", "") or text[-1] == "\0":
+        return [_id_of(doc) for doc in docs]
+    return ids
 
 
 def _id_of(doc: Mapping[str, Any]) -> str:
@@ -157,6 +168,22 @@ def _write_several(
         else:
             branches.graft(draft)
     if branches is not None:
+        branches.write()
+
+
+def _edit(batch: Batch, doc_id: str, draft: Draft) -> Result:
+    result = batch.edit(doc_id, draft)
+    if result is None:
+        branches = Branches(batch, doc_id)
+        result = branches.edit(draft)
+        branches.write()
+    return result
+
+
+def _graft(batch: Batch, doc_id: str, draft: Draft) -> None:
+    if not batch.graft(doc_id, draft):
+        branches = Branches(batch, doc_id)
+        branches.graft(draft)
         branches.write()
 
 

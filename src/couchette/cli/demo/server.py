@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -70,3 +73,19 @@ class ServerProcess:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@contextmanager
+def reached_directly() -> Iterator[None]:
+    """Keep requests to the server's address from a proxy that the environment names; it could not reach us."""
+    former = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
+    for name, hosts in former.items():
+        os.environ[name] = f"{hosts},127.0.0.1" if hosts else "127.0.0.1"
+    try:
+        yield
+    finally:
+        for name, hosts in former.items():
+            if hosts is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = hosts

@@ -19,7 +19,7 @@ from couchette.cli.demo.edits import PACKING, TICKET, Plan, edit_on_laptop, edit
 from couchette.cli.demo.ending import try_next
 from couchette.cli.demo.places import check_installed, read_places
 from couchette.cli.demo.proof import Leaves, differing, read_leaves
-from couchette.cli.demo.server import ServerProcess
+from couchette.cli.demo.server import ServerProcess, reached_directly
 from couchette.cli.screen import Screen, count, duration, pace, rate, size
 from couchette.database import Database
 from couchette.environment import Environment
@@ -34,7 +34,7 @@ def run_demo(screen: Screen, places_max: int | None, keep: str | None) -> int:
     """Tell the story; return 0 if the replicas were proved equal, else 1. Leaves nothing behind, unless told."""
     check_installed()
     started = time.perf_counter()
-    with _terminable(), _workspace(keep) as folder:
+    with _terminable(), reached_directly(), _workspace(keep) as folder:
         screen.say("One server, two replicas, edits offline, a conflict, and proof that all end equal.", "bold")
         screen.say(
             "Everything happens in " + (f"{folder}, which is kept." if keep else f"{folder}, removed at the end.")
