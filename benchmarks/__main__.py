@@ -7,13 +7,11 @@ within its round, and the median over the rounds is shown, so that a noisy machi
 from __future__ import annotations
 
 import argparse
-import gc
 import shutil
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +44,7 @@ def main() -> int:
         print(f"round {number} of {options.rounds}", file=sys.stderr, flush=True)
         folder = Path(tempfile.mkdtemp(prefix="couchette-bench-"))
         try:
-            for name, raw_name, target, raw, ours in store_ops.measure(folder, options.docs, timed):
+            for name, raw_name, target, raw, ours in store_ops.measure(folder, options.docs):
                 line = lines.setdefault(name, Line(name, raw_name, target, [], []))
                 line.raw.append(raw)
                 line.ours.append(ours)
@@ -55,17 +53,6 @@ def main() -> int:
     for text in table(list(lines.values())):
         print(text)
     return 0 if all(line.ratio >= line.target for line in lines.values()) else 1
-
-
-def timed(count: int, work: Callable[[], object]) -> float:
-    """Operations a second: ``work`` does ``count`` of them."""
-    gc.collect()
-    gc.freeze()  # What the benchmark itself keeps is not looked at again and again.
-    start = time.perf_counter()
-    work()
-    rate = count / (time.perf_counter() - start)
-    gc.unfreeze()
-    return rate
 
 
 def table(lines: list[Line]) -> Iterator[str]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 Doc = dict[str, Any]
 CITIES = ("Zürich", "São Paulo", "Москва", "東京", "Reykjavík", "Lagos", "Montréal")
 
 
-def make_docs(count: int) -> list[Doc]:
-    """Documents of fourteen members: text in several scripts, numbers, a list, an object."""
-    return [_doc(number) for number in range(count)]
+def make_batches(count: int, size: int) -> Iterator[list[Doc]]:
+    """``count`` documents in lists of ``size``, each list made when it is asked for."""
+    for start in range(0, count, size):
+        yield [make_doc(number) for number in range(start, min(start + size, count))]
 
 
-def _doc(number: int) -> Doc:
+def make_doc(number: int) -> Doc:
+    """Fourteen members: text in several scripts, numbers, a list, an object."""
     noise = hashlib.sha256(str(number).encode()).hexdigest()
     return {
         "_id": f"doc{number:08d}",
@@ -25,12 +28,12 @@ def _doc(number: int) -> Doc:
         "age": number % 90,
         "balance": number / 100,
         "active": number % 3 == 0,
-        "manager": None,
+        "manager": f"Person {noise[48:56]}" if number % 4 else None,
         "tags": ["red", "green", noise[16:20]],
         "address": {"street": f"{noise[20:30]} street", "number": number % 200},
         "created": f"2026-11-{number % 28 + 1:02d}T12:00:00Z",
         "visits": number,
-        "note": noise[30:60],
+        "note": noise[30:52],
     }
 
 

@@ -3,66 +3,72 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import orjson
 
-from benchmarks.documents import Doc, make_docs, with_history
+from benchmarks.clock import rate_of, rate_of_batches
+from benchmarks.documents import Doc, make_batches, make_doc, with_history
 from couchette import Database
 
 BATCH = 500
 PAGE = 100
-Timed = Callable[[int, Callable[[], object]], float]
 Measured = tuple[str, str, float, float, float]
 
 
-def measure(folder: Path, count: int, timed: Timed) -> Iterator[Measured]:
+def measure(folder: Path, count: int) -> Iterator[Measured]:
     """Yield (operation, what raw does, target, raw rate, our rate)."""
-    docs = make_docs(count)
-    blobs = [(doc["_id"], orjson.dumps({k: v for k, v in doc.items() if k != "_id"})) for doc in docs]
     raw = open_raw(folder / "raw.sqlite")
-    raw_insert = timed(count, lambda: insert_raw(raw, blobs))
+    raw_insert = rate_of_batches(raw_batches(count), lambda rows: insert_raw(raw, rows))
     with Database(folder / "ours.couchette") as db:
-        yield "bulk insert, new edits", "insert of (id, body)", 0.20, raw_insert, timed(count, lambda: insert(db, docs))
-        yield from _reads(raw, db, [doc["_id"] for doc in docs], timed)
+        rate = rate_of_batches(make_batches(count, BATCH), db.bulk_docs)
+        yield "bulk insert, new edits", "insert of (id, body)", 0.20, raw_insert, rate
+        yield from _reads(raw, db, count)
     raw.close()
-    replicated = [with_history(doc) for doc in docs]
     raw = open_raw(folder / "again.sqlite")
-    raw_insert = timed(count, lambda: insert_raw(raw, blobs))
+    raw_insert = rate_of_batches(raw_batches(count), lambda rows: insert_raw(raw, rows))
     raw.close()
     with Database(folder / "replica.couchette") as db:
-        rate = timed(count, lambda: insert(db, replicated, new_edits=False))
+        batches = ([with_history(doc) for doc in batch] for batch in make_batches(count, BATCH))
+        rate = rate_of_batches(batches, lambda docs: db.bulk_docs(docs, new_edits=False))
         yield "bulk insert, replicated (3 revs)", "insert of (id, body)", 0.40, raw_insert, rate
 
 
-def _reads(raw: apsw.Connection, db: Database, ids: list[str], timed: Timed) -> Iterator[Measured]:
-    count = len(ids)
-    wanted = random.Random(1).sample(ids, min(count, 50_000))
+def _reads(raw: apsw.Connection, db: Database, count: int) -> Iterator[Measured]:
+    numbers = random.Random(1).sample(range(count), min(count, 50_000))
+    wanted = [make_doc(number)["_id"] for number in numbers]
     yield (
         "get",
         "select by id, orjson.loads",
         0.70,
-        timed(len(wanted), lambda: get_raw(raw, wanted)),
-        timed(len(wanted), lambda: [db.get(id) for id in wanted]),
+        rate_of(len(wanted), lambda: [get_raw(raw, id) for id in wanted]),
+        rate_of(len(wanted), lambda: [db.get(id) for id in wanted]),
     )
     yield (
         "all_docs, pages of 100 with documents",
         "range of 100, orjson.loads each",
         0.60,
-        timed(count, lambda: pages_raw(raw)),
-        timed(count, lambda: pages(db)),
+        rate_of(count, lambda: pages_raw(raw)),
+        rate_of(count, lambda: pages(db)),
     )
     scan = open_raw_scan(db.path)
     yield (
         "changes, pages of 1000",
         "rowid scan of seq, id, rev, deleted",
         0.20,
-        timed(count, lambda: scan.execute("SELECT seq, id, rev, deleted FROM docs WHERE seq>0").fetchall()),
-        timed(count, lambda: changes(db)),
+        rate_of(count, lambda: scan.execute("SELECT seq, id, rev, deleted FROM docs WHERE seq>0").fetchall()),
+        rate_of(count, lambda: changes(db)),
     )
     scan.close()
+
+
+def raw_batches(count: int) -> Iterator[list[tuple[str, bytes]]]:
+    """The documents as rows of id and body, in batches."""
+    for batch in make_batches(count, BATCH):
+        yield [(doc.pop("_id"), orjson.dumps(doc)) for doc in batch]
 
 
 def open_raw(path: Path) -> apsw.Connection:
@@ -83,28 +89,24 @@ def open_raw_scan(path: str) -> apsw.Connection:
 
 
 def insert_raw(conn: apsw.Connection, rows: list[tuple[str, bytes]]) -> None:
-    """Insert in transactions of BATCH rows."""
-    for start in range(0, len(rows), BATCH):
-        with conn:
-            conn.executemany("INSERT INTO t VALUES(?,?)", rows[start : start + BATCH])
+    """Insert in one transaction."""
+    with conn:
+        conn.executemany("INSERT INTO t VALUES(?,?)", rows)
 
 
-def insert(db: Database, docs: list[Doc], *, new_edits: bool = True) -> None:
-    """Write in batches of BATCH documents."""
-    for start in range(0, len(docs), BATCH):
-        db.bulk_docs(docs[start : start + BATCH], new_edits=new_edits)
+def get_raw(conn: apsw.Connection, id: str) -> Doc:
+    """Read one document."""
+    body: Any = conn.execute("SELECT body FROM t WHERE id=?", (id,)).get
+    doc: Doc = orjson.loads(body)
+    return doc
 
 
-def get_raw(conn: apsw.Connection, ids: list[str]) -> list[Doc]:
-    """Read documents one by one."""
-    select = "SELECT body FROM t WHERE id=?"
-    return [orjson.loads(conn.execute(select, (id,)).fetchone()[0]) for id in ids]
-
-
-def pages_raw(conn: apsw.Connection) -> int:
+def pages_raw(conn: Any) -> int:
     """Walk the table in pages."""
-    total, last = 0, ""
-    while rows := conn.execute("SELECT id, body FROM t WHERE id>? ORDER BY id LIMIT ?", (last, PAGE)).fetchall():
+    total = 0
+    last = ""
+    select = "SELECT id, body FROM t WHERE id>? ORDER BY id LIMIT ?"
+    while rows := conn.execute(select, (last, PAGE)).fetchall():
         total += len([orjson.loads(body) for _, body in rows])
         last = rows[-1][0]
     return total

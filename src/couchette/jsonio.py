@@ -81,11 +81,7 @@ def dumps(value: Any) -> bytes:
 def dumps_noting_exactness(value: Any, *, levels_max: int = JSON_NESTING_MAX) -> tuple[bytes, bool]:
     """As :func:`dumps`, and whether orjson alone reads the text exactly; costs nothing, unlike :func:`is_exact`."""
     text = dumps_unchecked(value)
-    if text is None:
-        return _dumps_slowly(value, levels_max)
-    # rfind is the fastest of the searches in CPython for this needle.
-    null = text.rfind(b"null")
-    if null >= 0 and not _only_plain_nulls(value, text, null) and _is_suspect(value):
+    if text is None or hides_nan(value, text):
         return _dumps_slowly(value, levels_max)
     return text, True
 
@@ -149,15 +145,20 @@ def _loads_slowly(text: bytes, *, validate: bool = False) -> Any:
     return root[0]
 
 
-def _only_plain_nulls(value: Any, text: bytes, last: int) -> bool:
-    """Whether each ``null`` of the text, the last of which is at ``last``, is a None right in the object.
+def hides_nan(value: Any, text: bytes) -> bool:
+    """Whether :func:`dumps_unchecked` may have written ``null`` for a float that is not finite, or for worse.
 
-    That is the usual case, and told at the speed of C.
+    A ``null`` is nearly always a None right in the object: that is told first, and at the speed of C.
     """
-    if type(value) is not dict:
+    last = text.rfind(b"null")  # The fastest of the searches in CPython for this needle.
+    if last < 0:
         return False
-    nones = [1 for member in value.values() if member is None]
-    return bool(nones) and (text.count(b"null", 0, last) == len(nones) - 1)
+    if type(value) is dict:
+        if text.rfind(b"null", 0, last) < 0 and None in value.values():
+            return False
+        if text.count(b"null") == len([1 for member in value.values() if member is None]):
+            return False
+    return _is_suspect(value)
 
 
 def _is_suspect(value: Any) -> bool:

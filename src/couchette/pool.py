@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,15 @@ import apsw
 
 from couchette import store
 from couchette.errors import CouchetteError, DatabaseBusy, DatabaseClosed, NotADatabase, StoreError
-from couchette.limits import BUSY_TIMEOUT_MS, CACHE_KIB, IDLE_READERS_MAX, STATEMENT_CACHE
+from couchette.limits import (
+    BUSY_TIMEOUT_MS,
+    CACHE_KIB,
+    IDLE_READERS_MAX,
+    OPEN_RETRY_PAUSE_S,
+    PAGE_BYTES,
+    STATEMENT_CACHE,
+    WAL_PAGES,
+)
 from couchette.notifier import Notifier
 
 P = ParamSpec("P")
@@ -154,9 +163,29 @@ class Pool:
         return conn
 
     def _prepare(self, conn: apsw.Connection) -> None:
+        """Make or migrate the tables, once among all who open the file at the same time.
+
+        SQLite's busy timeout does not cover the switch to WAL, nor another's last close: those we repeat.
+        """
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self._prepare_nowait(conn)
+                return
+            except apsw.BusyError:
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(OPEN_RETRY_PAUSE_S)
+
+    def _prepare_nowait(self, conn: apsw.Connection) -> None:
         # Looked at first: another program's file must not even be switched to WAL.
         ready = store.check(conn, self.path)
+        if not ready:
+            conn.pragma("page_size", PAGE_BYTES)  # Without effect on a file that has pages.
         conn.pragma("journal_mode", "wal")
+        conn.pragma("wal_autocheckpoint", WAL_PAGES)
         if not ready:
             conn.execute("BEGIN IMMEDIATE")
             store.migrate(conn, self.path)

@@ -1,0 +1,92 @@
+"""The short cuts for the usual document are only short cuts: whatever is written, they decide nothing."""
+
+from __future__ import annotations
+
+import math
+import types
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from couchette import Database
+from couchette.errors import CouchetteError
+
+HEX = st.sampled_from(["0123456789abcdef" * 2, "f" * 32, "0" * 32])
+IDS = HEX | st.sampled_from(["a", "", "F" * 32, "g" * 32, "\ud800", 5, None])
+texts = st.sampled_from(["", "a", "_", "_x", "null", '"_', "é", "\0", "\ud800", "a_b", "n\\u005f"]) | st.text(
+    max_size=3
+)
+numbers = st.sampled_from([0, -0.0, 1.0, math.nan, math.inf, 2**63, 2**64, -(2**63) - 1])
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts | st.sampled_from([b"x", uuid.UUID(int=5)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+revisions = st.fixed_dictionaries(
+    {
+        "start": st.sampled_from([0, 1, 2, 3, 9, -1, 2**63, True, "1"]),
+        "ids": st.lists(IDS, max_size=4) | st.just("f" * 64),
+    }
+)
+members: dict[str, st.SearchStrategy[Any]] = {
+    "_id": st.sampled_from(["a", "b", "_design/d", "_local/l", "", "_x", "\0", "a\0", "\ud800", None, 7]),
+    "_rev": st.sampled_from(["1-" + "f" * 32, "2-" + "0" * 32, "1-a", "x", None, "0-1"]),
+    "_revisions": revisions | st.sampled_from([None, [], {}]),
+    "_deleted": st.booleans() | st.none(),
+    "_attachments": st.just({}) | st.just({"x": {"data": "aGk="}}) | st.just(None),
+    "_conflicts": st.just([]),
+    "_access": st.just([]),
+}
+documents = st.builds(
+    lambda special, fields: {**special, **fields},
+    st.fixed_dictionaries({}, optional=members),
+    st.dictionaries(st.sampled_from(["a", "b", "é", "null", "x_", "_y", "\ud800"]), values, max_size=3),
+)
+
+
+def outcome(docs: Any, before: list[dict[str, Any]], new_edits: bool) -> tuple[Any, Any]:
+    """What a batch answers, or how it is refused; and what is in the database after it."""
+    with Database() as db:
+        db.bulk_docs(before, new_edits=False)
+        answer: Any
+        try:
+            answer = db.bulk_docs(docs, new_edits=new_edits)
+        except CouchetteError as error:
+            answer = (type(error), error.status, error.error, error.reason)
+        changes = db.changes(style="all_docs", include_docs=True)["results"]
+        leaves = [db.get(row["id"], open_revs="all", revs=True) for row in changes]
+        for row in changes:
+            row["seq"] = row["seq"].partition("-")[0]
+        local = db.get("_local/l") if "_local/l" in db else None
+        return answer, (repr(changes), repr(leaves), local, db.info()["doc_count"], db.info()["doc_del_count"])
+
+
+@given(
+    st.lists(documents.filter(lambda doc: "_id" in doc), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["0", "a", "c"]), unique=True),
+    st.booleans(),
+)
+@example([{"_id": "a", "x": None, "y": math.nan}], [], True)
+@example([{"_id": "a", "x": None, "y": math.nan, "_revisions": {"start": 1, "ids": ["f" * 32]}}], [], False)
+@example([{"_id": "a", "_revisions": {"start": 64, "ids": "f" * 64}}], [], False)
+def test_a_dict_is_written_as_any_other_mapping_is(docs, stored, new_edits):
+    """Only a plain dict takes the short cuts, so another mapping of the same members goes the long way."""
+    before = [{"_id": id, "_rev": "1-" + "0" * 32} for id in stored]
+    short = outcome(docs, before, new_edits)
+    long = outcome([types.MappingProxyType(doc) for doc in docs], before, new_edits)
+    assert short == long
+
+
+@pytest.mark.parametrize("revs_limit", [1, 2, 1000])
+def test_both_ways_stem_alike(revs_limit):
+    doc = {"_id": "a", "_revisions": {"start": 4, "ids": [letter * 32 for letter in "dcba"]}}
+    kept = []
+    for given_doc in (doc, types.MappingProxyType(doc)):
+        with Database(revs_limit=revs_limit) as db:
+            db.bulk_docs([given_doc], new_edits=False)
+            kept.append(db.get("a", revs=True))
+    assert kept[0] == kept[1]
+    assert len(kept[0]["_revisions"]["ids"]) == min(revs_limit, 4)
