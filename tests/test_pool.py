@@ -104,6 +104,7 @@ def test_opening_a_new_file_many_times_at_once_makes_one_database(path):
     assert len(set(in_threads(opens))) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_file(path):
     program = """if True:
         import sys

@@ -188,6 +188,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text().filter(lambda name: not name.startswith("_")), json_values))
 def test_a_body_is_read_back_exactly(fields):
     body = encode_body(fields)

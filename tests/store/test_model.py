@@ -18,6 +18,8 @@ from couchette.database import Database
 from couchette.errors import MissingStub, NotFound
 from tests.store.model import Att, DanglingStub, Model, Rev, Tree, leaves, number, order, path
 
+pytestmark = pytest.mark.slow
+
 IDS = ["a", "_design/é", "ü/\0 b", "\U0001f600"]
 TYPES = {"note.txt": "text/plain", "ß.bin": "image/png"}
 picks = st.integers(0, 50)

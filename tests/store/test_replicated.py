@@ -229,6 +229,18 @@ def test_a_linear_history_is_restored_after_the_limit_was_raised(db):
         assert db.get("a", revs=True)["_revisions"]["ids"] == hexed("fedc")
 
 
+def test_a_longer_history_under_a_lowered_limit_stems_the_document(db):
+    push(db, {"_id": "a", "_revisions": {"start": 6, "ids": hexed("fedc")}})
+    before = seq(db)
+    with limited(db, 2) as db:
+        push(db, {"_id": "a", "_revisions": {"start": 6, "ids": hexed("fed")}})
+        assert seq(db) == before
+        assert db.get("a", revs=True)["_revisions"]["ids"] == hexed("fedc")
+        push(db, {"_id": "a", "_revisions": {"start": 6, "ids": hexed("fedcba")}})
+        assert seq(db) == before + 1
+        assert db.get("a", revs=True)["_revisions"]["ids"] == hexed("fe")
+
+
 def test_a_refused_edit_stems_nothing(db):
     push(db, path(3, "cba"), path(3, "dba"))
     before = seq(db)
@@ -291,6 +303,7 @@ def all_answers(db, docs):
     }
 
 
+@pytest.mark.slow
 @given(st.data(), edits_of_documents())
 def test_databases_that_received_the_same_revisions_are_the_same(data, docs):
     seen = []

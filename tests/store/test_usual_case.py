@@ -64,6 +64,7 @@ def outcome(docs: Any, before: list[dict[str, Any]], new_edits: bool) -> tuple[A
         return answer, (repr(changes), repr(leaves), local, db.info()["doc_count"], db.info()["doc_del_count"])
 
 
+@pytest.mark.slow
 @given(
     st.lists(documents.filter(lambda doc: "_id" in doc), min_size=1, max_size=3),
     st.lists(st.sampled_from(["0", "a", "c"]), unique=True),
