@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import md5
 from typing import Any
 
@@ -11,11 +11,13 @@ from starlette.types import ASGIApp
 
 from couchette import jsonio
 from couchette.database import Database
+from couchette.document import selector
 from couchette.errors import BadRequest, CouchetteError, NotFound
 from couchette.server import answers
 from couchette.server.request import Request
-from couchette.server.waiting import WaitingFeed
+from couchette.server.waiting import EndlessFeed, LongpollFeed, page_limit
 from couchette.wire import feed
+from couchette.wire.feed import FeedOptions
 
 
 def changes(request: Request, db: Database) -> ASGIApp:
@@ -28,15 +30,32 @@ def changes(request: Request, db: Database) -> ASGIApp:
     options = feed.read_options(request.query, request.headers.get("last-event-id"))
     if options.filter is not None:
         options.changes.update(_filter_options(request, db, options.filter, body))
-    if options.feed == "normal":
+    # The head of a feed that waits is known at once.
+    if options.feed == "normal" or request.method == "HEAD":
         return _normal(request, db, options.changes)
     if options.feed != "longpoll":
-        raise _not_served(f"feed={options.feed}")
+        return _endless(request, db, options)
     page = db.changes(**options.changes)
     if page["results"]:
         return answers.json_text_answer(feed.page(page))
-    headers = answers.json_text_answer(b"").raw_headers
-    return WaitingFeed(db, options, request.feeds, [item for item in headers if item[0] != b"content-length"], page)
+    return LongpollFeed(db, options, request.feeds, _headers({"Content-Type": "application/json"}), page)
+
+
+def _endless(request: Request, db: Database, options: FeedOptions) -> ASGIApp:
+    """A continuous or eventsource feed. Its first page is read here, where an error still has a status."""
+    framing = feed.FRAMINGS[options.feed]
+    headers = {"Content-Type": framing.media_type}
+    if framing.media_type != "application/json":
+        headers["Cache-Control"] = "no-cache"
+    wanted = options.changes
+    if not wanted.get("descending"):
+        wanted = {**wanted, "limit": page_limit(wanted.get("limit"))}
+    return EndlessFeed(db, options, request.feeds, _headers(headers), db.changes(**wanted), framing=framing)
+
+
+def _headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer whose length is not known."""
+    return [item for item in answers.answer(b"", 200, headers).raw_headers if item[0] != b"content-length"]
 
 
 def _normal(request: Request, db: Database, options: dict[str, Any]) -> Response:
@@ -52,18 +71,30 @@ def _filter_options(request: Request, db: Database, name: str, body: Mapping[str
     if name == "_doc_ids":
         return {"doc_ids": _doc_ids(request, body)}
     if name == "_selector":
-        if not isinstance(body.get("selector"), dict):
-            raise BadRequest("Selector error: expected a JSON object", "Send it in the body of a POST.")
-    elif name == "_view":
+        return {"filter": _selector(body)}
+    if name == "_design":
+        return {"filter": lambda doc: doc["_id"].startswith("_design/")}
+    if name == "_view":
         view = request.query.first("view")
         if view is None:
             raise BadRequest("`view` filter parameter is not provided.", "Give it as `design/view`.")
         _check_function(db, "views", view, "`view` must be of the form `designname/viewname`")
     elif name.startswith("_"):
-        raise BadRequest("unknown builtin filter name", f"Got {name!r}; _doc_ids is served.")
+        raise BadRequest("unknown builtin filter name", f"Got {name!r}; _doc_ids, _selector and _design are served.")
     else:
         _check_function(db, "filters", name, "`filter` must be of the form `designname/filtername`")
     raise _not_served(f"filter={name}")
+
+
+def _selector(body: Mapping[str, Any]) -> Callable[[Any], bool]:
+    """The selector as a function. Here its errors are plain ``bad_request`` ones."""
+    wanted = body.get("selector")
+    if not isinstance(wanted, dict):
+        raise BadRequest("Selector error: expected a JSON object", "Send it in the body of a POST.")
+    try:
+        return selector.compile(wanted)
+    except BadRequest as exc:
+        raise BadRequest(exc.reason, exc.hint) from exc
 
 
 def _doc_ids(request: Request, body: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Feeds that wait: a longpoll answer, held open until something changes.
+"""Feeds that wait: an answer that is held open until something changes, or for good.
 
 An ASGI server does not cancel an application whose client has gone, so a task listens for the
 disconnect beside the one that waits. Whatever ends the wait (a change, the timeout, the server's
@@ -7,7 +7,9 @@ shutdown), a client that is still there gets a complete answer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,8 +19,9 @@ from starlette.types import Receive, Scope, Send
 from couchette.async_database import AsyncDatabase
 from couchette.database import Database, Doc
 from couchette.errors import DatabaseClosed
+from couchette.limits import FEED_PAGE_DOCS
 from couchette.wire import feed
-from couchette.wire.feed import FeedOptions
+from couchette.wire.feed import FeedOptions, Framing
 
 
 class Feeds:
@@ -47,15 +50,15 @@ class Feeds:
         self._waits.discard(wait)
 
 
-class WaitingFeed:
-    """The longpoll answer to a request that found no changes yet; an ASGI application.
+class WaitingFeed(ABC):
+    """The answer to a request for changes that waits for more of them; an ASGI application.
 
     Args:
         database: where to look.
         options: of the request.
         feeds: the waiting feeds of the app.
         headers: of the answer.
-        page: what ``Database.changes`` gave for the options: no rows, and where to go on.
+        page: what ``Database.changes`` gave for the options: the first rows, and where to go on.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class WaitingFeed:
     ) -> None:
         self._database = database
         self._options = options
+        self._wanted = dict(options.changes)
         self._feeds = feeds
         self._headers = headers
         self._page = page
@@ -76,7 +80,7 @@ class WaitingFeed:
 
     async def _answer(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        await _send(send, feed.HEAD + feed.HEARTBEAT)
+        await self._begin(send)
         wait = self._feeds.begin()
         try:
             # A database that is destroyed has no more changes: the feed ends there.
@@ -84,31 +88,106 @@ class WaitingFeed:
                 await self._wait(send)
         finally:
             self._feeds.done(wait)
-        results = feed.rows(self._page["results"])
-        await _send(send, results + feed.tail(self._page["last_seq"], self._page["pending"]), more=False)
+        await _send(send, self._end(), more=False)
 
+    @abstractmethod
+    async def _begin(self, send: Send) -> None:
+        """Send what can be sent before anything is waited for."""
+
+    @abstractmethod
     async def _wait(self, send: Send) -> None:
-        """Return when there is a row for this feed, or when its time is over."""
+        """Wait for what the feed is there for. It may be cancelled at any moment."""
+
+    @abstractmethod
+    def _end(self) -> bytes:
+        """What completes the answer, however the wait ended."""
+
+    async def _wait_for_rows(self, send: Send, heartbeat: bytes) -> bool:
+        """Wait until the page has rows for this feed; False when its time is over."""
         heartbeat_s = self._options.heartbeat_s
         deadline = None if heartbeat_s else anyio.current_time() + self._options.timeout_s
         while not self._page["results"]:
             pause_s = heartbeat_s if deadline is None else deadline - anyio.current_time()
             if pause_s is not None and pause_s <= 0:
-                return
+                return False
             if await self._changed(pause_s):
-                self._page = await anyio.to_thread.run_sync(self._look)
+                await self._look()
             elif heartbeat_s:
-                await _send(send, feed.HEARTBEAT)
+                await _send(send, heartbeat)
+        return True
 
     async def _changed(self, pause_s: float | None) -> bool:
         """Whether the database changed within the pause. A feed of no rows (``limit=0``) does not look."""
-        if self._options.changes.get("limit") == 0:
+        if self._wanted.get("limit") == 0:
             await anyio.sleep(pause_s or 0)
             return False
         return await AsyncDatabase(self._database).wait_changes(self._page["last_seq"], pause_s)
 
-    def _look(self) -> Doc:
-        return self._database.changes(**{**self._options.changes, "since": self._page["last_seq"]})
+    async def _look(self) -> None:
+        """Read what comes after the page."""
+        wanted = {**self._wanted, "since": self._page["last_seq"]}
+        self._page = await anyio.to_thread.run_sync(lambda: self._database.changes(**wanted))
+
+
+class LongpollFeed(WaitingFeed):
+    """A longpoll answer to a request that found no changes yet: it ends with the first one."""
+
+    async def _begin(self, send: Send) -> None:
+        await _send(send, feed.HEAD + feed.HEARTBEAT)
+
+    async def _wait(self, send: Send) -> None:
+        await self._wait_for_rows(send, feed.HEARTBEAT)
+
+    def _end(self) -> bytes:
+        return feed.rows(self._page["results"]) + feed.tail(self._page["last_seq"], self._page["pending"])
+
+
+class EndlessFeed(WaitingFeed):
+    """A continuous or eventsource answer: it ends when it is silent too long, or at its limit.
+
+    Rows are read and sent in pages of bounded size. The end names the seq up to which they were sent, so a
+    client that goes on there misses nothing, wherever the feed was cut.
+    """
+
+    def __init__(self, *given: Any, framing: Framing) -> None:
+        super().__init__(*given)
+        self._framing = framing
+        self._left: int | None = self._wanted.get("limit")
+        self._sent = self._page
+
+    async def _begin(self, send: Send) -> None:
+        await self._send_page(send)
+
+    async def _wait(self, send: Send) -> None:
+        # Descending feeds begin with the newest change, so there is nothing to wait for.
+        while self._left != 0 and not self._wanted.get("descending"):
+            await self._look()
+            if not self._page["results"]:
+                await _send(send, self._framing.waiting)
+                if not await self._wait_for_rows(send, self._framing.heartbeat):
+                    return
+            await self._send_page(send)
+
+    async def _look(self) -> None:
+        self._wanted["limit"] = page_limit(self._left)
+        await super()._look()
+        if not self._page["results"]:
+            self._sent = self._page
+
+    async def _send_page(self, send: Send) -> None:
+        results = self._page["results"]
+        await _send(send, b"".join(map(self._framing.row, results)))
+        self._sent = self._page
+        if self._left is not None:
+            self._left -= len(results)
+
+    def _end(self) -> bytes:
+        return self._framing.end(self._sent["last_seq"], self._sent["pending"])
+
+
+def page_limit(left: int | None) -> int:
+    """How many rows an endless feed reads at once, when it may send so many more."""
+    return FEED_PAGE_DOCS if left is None else min(left, FEED_PAGE_DOCS)
 
 
 async def _send(send: Send, chunk: bytes, *, more: bool = True) -> None:

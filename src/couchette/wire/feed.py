@@ -1,14 +1,14 @@
 """A changes feed on the wire: the options of a request, and the framing of the answer.
 
-The answer is one JSON object, but framed so that a client may read it line by line: a row a line,
-``last_seq`` and ``pending`` on the last one. Newlines between rows mean nothing, and a waiting feed
-sends them to show that it lives.
+A normal or longpoll answer is one JSON object, but framed so that a client may read it line by line: a row a
+line, ``last_seq`` and ``pending`` on the last one. Newlines between rows mean nothing, and a waiting feed
+sends them to show that it lives. Continuous and eventsource feeds are a row after the other (:class:`Framing`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -123,6 +123,38 @@ def rows(results: Iterable[Mapping[str, Any]]) -> bytes:
 def tail(last_seq: str, pending: int) -> bytes:
     """The end of a normal or longpoll feed."""
     return b'\n],\n"last_seq":%b,"pending":%d}\n\n' % (jsonio.dumps(last_seq), pending)
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return jsonio.dumps(row) + b"\n"
+
+
+def _last_line(last_seq: str, pending: int) -> bytes:
+    return _line({"last_seq": last_seq, "pending": pending}) + b"\n"
+
+
+def _event(row: Mapping[str, Any]) -> bytes:
+    return b"data: %b\nid: %b\n\n" % (jsonio.dumps(row), jsonio.dumps(row["seq"]))
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a feed without an end is written."""
+
+    media_type: str
+    row: Callable[[Mapping[str, Any]], bytes]
+    waiting: bytes
+    """Sent when the feed begins to wait."""
+    heartbeat: bytes
+    end: Callable[[str, int], bytes]
+    """What ends it, of ``last_seq`` and ``pending``."""
+
+
+_CONTINUOUS: Final = Framing("application/json", _line, HEARTBEAT, HEARTBEAT, _last_line)
+_EVENTS: Final = Framing(
+    "text/event-stream", _event, b"", b"event: heartbeat\ndata: \n\n", lambda last_seq, pending: b""
+)
+FRAMINGS: Final = {"continuous": _CONTINUOUS, "live": _CONTINUOUS, "eventsource": _EVENTS}
 
 
 def page(changes: Mapping[str, Any]) -> bytes:
