@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from couchette import Database
-from couchette.cli.demo.conflict import draw, fields_changed, merge, read_tree, resolve
+from couchette.cli.demo.conflict import both_texts, draw, fields_changed
 from couchette.cli.demo.proof import differing, read_leaves
 from couchette.cli.screen import Meter
+from couchette.merging import three_way
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def pair():
 def drawn(database, notes=None):
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(draw("doc", read_tree(database, "doc"), notes or {}))
+        console.print(draw("doc", database.history("doc"), notes or {}))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -48,10 +49,7 @@ def test_winner_losing_leaf_and_common_ancestor_are_marked(pair):
 
 def test_a_resolved_conflict_has_a_deleted_leaf(pair):
     here, _ = pair
-    winner = here.get("doc", conflicts=True)
-    (losing_rev,) = winner.pop("_conflicts")
-    base = here.get("doc", rev=read_tree(here, "doc").roots()[0])
-    resolve(here, merge(base, winner, here.get("doc", rev=losing_rev)), losing_rev)
+    here.resolve("doc", merge=three_way(both_texts))
     resolved = here.get("doc", conflicts=True)
     assert (resolved["a"], resolved["b"], resolved["text"]) == (3, 4, "New. Other.")
     assert "_conflicts" not in resolved
@@ -67,11 +65,14 @@ def test_a_document_without_a_conflict_is_a_line_of_revisions():
     assert [line.endswith("  winner") for line in lines] == [False, False, True]
 
 
-def test_a_merge_keeps_both_sides_changes_and_the_winner_decides_where_they_clash():
-    base = {"_rev": "1-x", "a": 1, "b": 1, "c": 1, "text": "old"}
-    merged = merge(base, {**base, "_rev": "2-y", "a": 2, "c": 2}, {**base, "_rev": "2-x", "b": 3, "c": 3, "d": 3})
-    assert merged == {"_rev": "2-y", "a": 2, "b": 3, "c": 2, "text": "old", "d": 3}
-    assert fields_changed(base, merged) == {"a": 2, "b": 3, "c": 2, "d": 3}
+def test_the_fields_that_a_leaf_changed_are_told():
+    base = {"_rev": "1-x", "a": 1, "b": 1, "text": "old"}
+    assert fields_changed(base, {"_rev": "2-y", "a": 2, "b": 1, "text": "old", "d": 3}) == {"a": 2, "d": 3}
+
+
+def test_both_texts_are_kept_and_of_other_values_the_winners():
+    assert both_texts("note", "old", ["One.", "Two."]) == "One. Two."
+    assert both_texts("note", "old", [1, "Two."]) == 1
 
 
 def test_replicas_that_synced_are_proved_equal(pair):

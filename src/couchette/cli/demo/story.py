@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from couchette.cli.demo.conflict import draw, fields_changed, merge, read_tree, resolve, short
+from couchette.cli.demo.conflict import both_texts, draw, fields_changed, short
 from couchette.cli.demo.edits import PACKING, TICKET, Plan, edit_on_laptop, edit_on_phone
 from couchette.cli.demo.ending import try_next
 from couchette.cli.demo.places import check_installed, read_places
@@ -24,6 +24,7 @@ from couchette.cli.screen import Screen, count, duration, pace, rate, size
 from couchette.database import Database
 from couchette.environment import Environment
 from couchette.errors import ReplicationFailed, StoreError, Unreachable
+from couchette.merging import three_way
 
 NAME: Final = "places"
 LOAD_BATCH: Final = 1000
@@ -181,14 +182,14 @@ class Story:
     def show_conflict(self, doc_id: str) -> None:
         """Draw the revision tree of the contested place, and check that the replicas agree on its winner."""
         self._step("Look at the conflict")
-        winner = self._phone.get(doc_id, conflicts=True)
-        conflicted = [row["id"] for row in _conflicted(self._phone)]
+        winner = self._phone[doc_id]
+        conflicted = self._phone.conflicts()
         of_all = f"{len(self._phone):,} documents"
         self._screen.show(f"{len(conflicted)} of {of_all} is in conflict: {winner['name']}, {winner['country']}.")
-        tree = read_tree(self._phone, doc_id)
+        history = self._phone.history(doc_id)
         base = self._base(doc_id)
-        notes = {leaf.rev: self._told(base, doc_id, leaf.rev) for leaf in tree.leaves()}
-        self._screen.show(draw(f"{doc_id}  {winner['name']}", tree, notes))
+        notes = {one["rev"]: self._told(base, doc_id, one["rev"]) for one in history if one["leaf"]}
+        self._screen.show(draw(f"{doc_id}  {winner['name']}", history, notes))
         chosen = {replica.name: replica[doc_id]["_rev"] for replica in self._replicas}
         if set(chosen.values()) != {winner["_rev"]}:
             raise ReplicationFailed("The replicas chose different winners.", f"{chosen}.")
@@ -202,15 +203,13 @@ class Story:
     def resolve(self, doc_id: str) -> None:
         """Merge the leaves' fields into one document, and show what became of the tree."""
         self._step("Resolve it on the phone")
-        winner = self._phone.get(doc_id, conflicts=True)
-        (losing_rev,) = winner.pop("_conflicts")
-        merged = merge(self._base(doc_id), winner, self._phone.get(doc_id, rev=losing_rev))
-        resolve(self._phone, merged, losing_rev)
+        resolved = self._phone.resolve(doc_id, merge=three_way(both_texts))
+        merged = self._phone[doc_id]
         self._screen.show("Merged the fields of both leaves since their common ancestor, and deleted the losing leaf:")
         for field, value in fields_changed(self._base(doc_id), merged).items():
             self._screen.show(f"{field}: {value}", indent=5)
-        tree = read_tree(self._phone, doc_id)
-        self._screen.show(draw(f"{doc_id}  {winner['name']}", tree, {tree.winner: "both leaves' fields"}))
+        notes = {resolved["rev"]: "both leaves' fields"}
+        self._screen.show(draw(f"{doc_id}  {merged['name']}", self._phone.history(doc_id), notes))
 
     def sync_again(self) -> None:
         """Bring the resolution to everyone."""
@@ -247,19 +246,13 @@ class Story:
 
     def _base(self, doc_id: str) -> dict[str, Any]:
         """The contested place as it was loaded, which the phone still has."""
-        first_rev = read_tree(self._phone, doc_id).roots()[0]
-        base: dict[str, Any] = self._phone.get(doc_id, rev=first_rev)
+        base: dict[str, Any] = self._phone.get(doc_id, rev=self._phone.history(doc_id)[-1]["rev"])
         return base
 
     def _told(self, base: dict[str, Any], doc_id: str, rev: str) -> str:
         """What a leaf changed."""
         changed = fields_changed(base, self._phone.get(doc_id, rev=rev))
         return ", ".join(f"{field}: {value}" for field, value in changed.items())
-
-
-def _conflicted(database: Database) -> list[dict[str, Any]]:
-    """The changes of documents with several leaves."""
-    return [row for row in database.changes(style="all_docs")["results"] if len(row["changes"]) > 1]
 
 
 @contextmanager
