@@ -1,4 +1,4 @@
-"""Many documents at once: ``_bulk_docs``, ``_bulk_get``, ``_revs_diff``, ``_missing_revs`` and ``_all_docs``."""
+"""Many documents at once: ``_bulk_docs``, ``_bulk_get``, ``_revs_diff`` and ``_missing_revs``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from couchette.database import Database
 from couchette.errors import BadRequest, ExpectationFailed, IllegalDocId
 from couchette.server import answers
 from couchette.server.request import Request
-from couchette.wire import multipart, parameters
+from couchette.wire import multipart
 
 
 def bulk_docs(request: Request, db: Database) -> Response:
@@ -75,12 +75,3 @@ def missing_revs(request: Request, db: Database) -> Response:
     request.require_json()
     diff = db.revs_diff(request.json_object())
     return answers.json_answer({"missing_revs": {doc_id: found["missing"] for doc_id, found in diff.items()}})
-
-
-def all_docs(request: Request, db: Database) -> Response:
-    """``GET`` or ``POST /{db}/_all_docs``."""
-    body = None
-    if request.method == "POST":
-        request.require_json()
-        body = request.json_object()
-    return answers.json_answer(db.all_docs(**parameters.all_docs_options(request.query, body), exact_offset=True))

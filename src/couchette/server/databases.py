@@ -61,7 +61,7 @@ def destroy(request: Request) -> Response:
 def info(request: Request, db: Database) -> Response:
     """``GET /{db}``: its numbers. A cluster of one node, as CouchDB describes it."""
     numbers = db.info()
-    del numbers["uuid"]
+    del numbers["uuid"], numbers["conflict_count"]
     return json_answer({**numbers, "props": {}, "compact_running": False, "cluster": {"q": 1, "n": 1, "w": 1, "r": 1}})
 
 

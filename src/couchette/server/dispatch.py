@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from couchette.database import Database
 from couchette.errors import BadRequest, CouchetteError, NotFound
-from couchette.server import answers, attachments, bulk, changes, databases, documents, edits
+from couchette.server import answers, attachments, bulk, changes, databases, documents, edits, listings, maintenance
 from couchette.server.request import Request
 from couchette.wire import names
 
@@ -54,24 +54,26 @@ SERVER: Final = {
 }
 DATABASE: Final = Resource("DELETE,GET,HEAD,POST", {"GET": databases.info, "POST": edits.post})
 DATABASE_PARTS: Final = {
-    b"_all_docs": Resource("GET,HEAD,POST", {"GET": bulk.all_docs, "POST": bulk.all_docs}),
+    b"_all_docs": Resource("GET,HEAD,POST", {"GET": listings.all_docs, "POST": listings.all_docs}),
     b"_bulk_docs": Resource("POST", {"POST": bulk.bulk_docs}),
     b"_bulk_get": Resource("POST", {"POST": bulk.bulk_get}),
     b"_changes": Resource("GET,POST,HEAD", {"GET": changes.changes, "POST": changes.changes}),
+    b"_compact": Resource("POST", {"POST": maintenance.compact}),
+    b"_design_docs": Resource("GET,HEAD,POST", {"GET": listings.design_docs, "POST": listings.design_docs}),
     b"_ensure_full_commit": Resource("POST", {"POST": databases.ensure_full_commit}),
+    b"_local_docs": Resource("GET,HEAD,POST", {"GET": listings.local_docs, "POST": listings.local_docs}),
     b"_missing_revs": Resource("POST", {"POST": bulk.missing_revs}),
+    b"_purge": Resource("POST", {"POST": maintenance.purge}),
+    b"_purged_infos": Resource("GET", {"GET": maintenance.purged_infos}),
     b"_revs_diff": Resource("POST", {"POST": bulk.revs_diff}),
-    b"_compact": _later("_compact", "POST"),
-    b"_design_docs": _later("_design_docs", "GET,HEAD,POST"),
+    b"_revs_limit": Resource("PUT,GET", {"GET": maintenance.get_revs_limit, "PUT": maintenance.put_revs_limit}),
     b"_explain": _later("_explain", "POST"),
     b"_find": _later("_find", "POST"),
     b"_index": _later("_index", "GET,POST"),
-    b"_local_docs": _later("_local_docs", "GET,HEAD,POST"),
-    b"_purge": _later("_purge", "POST"),
-    b"_revs_limit": _later("_revs_limit", "PUT,GET"),
     b"_security": _later("_security", "PUT,GET"),
     b"_view_cleanup": _later("_view_cleanup", "POST"),
 }
+DESIGN_COMPACTION: Final = Resource("POST", {"POST": maintenance.compact_design})
 DOCUMENT: Final = Resource(
     "DELETE,GET,HEAD,POST,PUT,COPY",
     {
@@ -107,6 +109,8 @@ def _in_database(request: Request, db: Database, path: list[bytes]) -> ASGIApp:
         return DATABASE.answer(request, db)
     if len(path) == 1 and (resource := DATABASE_PARTS.get(path[0])) is not None:
         return resource.answer(request, db)
+    if len(path) == 2 and path[0] == b"_compact":
+        return DESIGN_COMPACTION.answer(request, db, names.decode_id(path[1]))
     if request.method in ("GET", "HEAD") and request.raw_segments[1][:10].lower() == b"_design%2f":
         return _to_design_path(request)
     # `_design/x` and `_local/x` are ids of two segments, whether or not their slash is escaped.

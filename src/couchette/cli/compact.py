@@ -1,0 +1,20 @@
+"""``couchette compact``: a database gives back the room that it does not need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from couchette.cli.files import open_existing
+from couchette.cli.screen import Screen, count, size
+
+
+def run_compact(screen: Screen, path: str) -> None:
+    """Compact it and say in a line what that gave."""
+    with open_existing(path) as database:
+        before = database.info()["sizes"]["file"]
+        freed = database.compact()
+    # Closing moved the write-ahead log to the file, so this is its whole size.
+    after = Path(path).stat().st_size
+    attachments = count(freed["attachments"], "unused attachment")
+    bodies = count(freed["bodies"], "superseded revision")
+    screen.say(f"{path}: dropped {bodies} and {attachments}; {size(before)} are now {size(after)}.")

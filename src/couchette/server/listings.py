@@ -1,0 +1,94 @@
+"""Documents by id: ``_all_docs``, and ``_design_docs`` and ``_local_docs``, which list a part in the same way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from couchette.database import Database
+from couchette.server import answers
+from couchette.server.request import Request
+from couchette.wire import parameters
+
+FIRST, FINAL = "_design/", "_design0"
+"""Between these are the ids of all design documents, and no others."""
+
+
+def _options(request: Request) -> dict[str, Any]:
+    body = None
+    if request.method == "POST":
+        request.require_json()
+        body = request.json_object()
+    return parameters.all_docs_options(request.query, body)
+
+
+def all_docs(request: Request, db: Database) -> Response:
+    """``GET`` or ``POST /{db}/_all_docs``."""
+    return answers.json_answer(db.all_docs(**_options(request), exact_offset=True))
+
+
+def design_docs(request: Request, db: Database) -> Response:
+    """``GET`` or ``POST /{db}/_design_docs``. As in CouchDB, ``offset`` counts all documents that come before."""
+    options = _options(request)
+    if "keys" in options:
+        options["keys"] = [key for key in options["keys"] if _is_design(key)]
+    elif "key" not in options:
+        _clip(options)
+    answer = db.all_docs(**options, exact_offset=True)
+    answer["total_rows"] = len(db.all_docs(start_key=FIRST, end_key=FINAL)["rows"])
+    answer["rows"] = [row for row in answer["rows"] if _is_design(row["key"])]
+    return answers.json_answer(answer)
+
+
+def _is_design(key: Any) -> bool:
+    return isinstance(key, str) and key.startswith(FIRST)
+
+
+def _clip(options: dict[str, Any]) -> None:
+    """Narrow a range of ids to design documents."""
+    low, high = ("end_key", "start_key") if options.get("descending") else ("start_key", "end_key")
+    for bound, outermost, narrower in ((low, FIRST, max), (high, FINAL, min)):
+        key = options.get(bound, outermost)
+        # A key that is no text matches no id, as an end; as a start it is before all of them.
+        if isinstance(key, str):
+            options[bound] = narrower(key, outermost)
+        elif bound == "start_key":
+            options[bound] = outermost
+
+
+def local_docs(request: Request, db: Database) -> Response:
+    """``GET`` or ``POST /{db}/_local_docs``. There are few, so they are all read; CouchDB does not count them."""
+    options = _options(request)
+    rows = db.local_docs(include_docs=options.get("include_docs", False))
+    answer = {"total_rows": None, "offset": None, "rows": _narrowed(rows, options)}
+    if options.get("update_seq"):
+        answer["update_seq"] = db.info()["update_seq"]
+    return answers.json_answer(answer)
+
+
+def _narrowed(rows: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that the options of a listing ask for, of all rows in ascending order."""
+    if (keys := options.get("keys")) is not None:
+        held = {row["id"]: row for row in rows}
+        rows = [held.get(key) or {"key": key, "error": "not_found"} for key in keys if isinstance(key, str)]
+    elif "key" in options:
+        rows = [row for row in rows if row["id"] == options["key"]]
+    else:
+        rows = [row for row in rows if _in_range(row["id"], options)]
+    if options.get("descending"):
+        rows.reverse()
+    skip, limit = options.get("skip", 0), options.get("limit")
+    return rows[skip:] if limit is None else rows[skip : skip + limit]
+
+
+def _in_range(doc_id: str, options: dict[str, Any]) -> bool:
+    first, final = options.get("start_key", doc_id), options.get("end_key", doc_id)
+    if not isinstance(final, str):
+        return False
+    if not isinstance(first, str):
+        first = doc_id
+    if options.get("descending"):
+        first, final = final, first
+    excluded = not options.get("inclusive_end", True) and doc_id == options.get("end_key")
+    return first <= doc_id <= final and not excluded
