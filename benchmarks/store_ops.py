@@ -16,11 +16,12 @@ from couchette import Database
 
 BATCH = 500
 PAGE = 100
-Measured = tuple[str, str, float, float, float]
+Measured = tuple[str, str, float | None, float, float]
+"""Operation, what raw apsw does, the least ratio where one is set, the raw rate, our rate."""
 
 
 def measure(folder: Path, count: int) -> Iterator[Measured]:
-    """Yield (operation, what raw does, target, raw rate, our rate)."""
+    """Writing new documents, and reading them."""
     raw = open_raw(folder / "raw.sqlite")
     raw_insert = rate_of_batches(raw_batches(count), lambda rows: insert_raw(raw, rows))
     with Database(folder / "ours.couchette") as db:

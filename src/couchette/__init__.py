@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from couchette.async_database import AsyncDatabase
+from couchette.backup import load
 from couchette.database import Database
 from couchette.document.attachment import Attachment
 from couchette.endpoints import replicate, replicate_async, sync, sync_async
@@ -28,6 +29,7 @@ __all__ = [
     "Progress",
     "ReplicationResult",
     "SyncResult",
+    "load",
     "replicate",
     "replicate_async",
     "sync",

@@ -14,11 +14,15 @@ import anyio.to_thread
 from couchette import store
 from couchette.database import Database, Doc
 from couchette.document.attachment import DEFAULT_TYPE, Attachment
+from couchette.errors import BadRequest
+from couchette.live import AsyncFeed, Filter, accepting
 from couchette.pool import Durability, Pool
-from couchette.store import UNSET
+from couchette.store import UNSET, Freed
 
 if TYPE_CHECKING:
+    from couchette.merging import MergeFunction
     from couchette.replication import ReplicationResult, SyncResult
+    from couchette.store import SupportsWrite
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,12 +42,15 @@ class AsyncDatabase:
         name: str | None = None,
         revs_limit: int | None = None,
         durability: Durability = "normal",
+        auto_compaction: bool | None = None,
     ) -> None:
         """Open a file as :class:`Database` does, or give an open Database to share it. Blocks briefly."""
         if isinstance(path, Database):
             self.database = path
         else:
-            self.database = Database(path, name=name, revs_limit=revs_limit, durability=durability)
+            self.database = Database(
+                path, name=name, revs_limit=revs_limit, durability=durability, auto_compaction=auto_compaction
+            )
 
     @property
     def name(self) -> str:
@@ -111,9 +118,25 @@ class AsyncDatabase:
         """Async :meth:`Database.post`."""
         return await _in_thread(self.database.post, doc)
 
-    async def remove(self, doc: Mapping[str, Any] | str, rev: str | None = None) -> Doc:
+    async def remove(self, doc: Mapping[str, Any] | str, rev: str | None = None, *, all_leaves: bool = False) -> Doc:
         """Async :meth:`Database.remove`."""
-        return await _in_thread(self.database.remove, doc, rev)
+        return await _in_thread(self.database.remove, doc, rev, all_leaves=all_leaves)
+
+    async def copy(self, id: str, new_id: str, *, rev: str | None = None, target_rev: str | None = None) -> Doc:
+        """Async :meth:`Database.copy`."""
+        return await _in_thread(self.database.copy, id, new_id, rev=rev, target_rev=target_rev)
+
+    async def history(self, id: str) -> list[Doc]:
+        """Async :meth:`Database.history`."""
+        return await _in_thread(self.database.history, id)
+
+    async def conflicts(self, *, limit: int | None = None, start_key: str | None = None) -> list[Doc]:
+        """Async :meth:`Database.conflicts`."""
+        return await _in_thread(self.database.conflicts, limit=limit, start_key=start_key)
+
+    async def resolve(self, id: str, *, keep: str | None = None, merge: MergeFunction | None = None) -> Doc:
+        """Async :meth:`Database.resolve`; ``merge`` is an ordinary function and runs in a worker thread."""
+        return await _in_thread(self.database.resolve, id, keep=keep, merge=merge)
 
     async def all_docs(
         self,
@@ -152,6 +175,10 @@ class AsyncDatabase:
             exact_offset=exact_offset,
         )
 
+    async def local_docs(self, *, include_docs: bool = False) -> list[Doc]:
+        """Async :meth:`Database.local_docs`."""
+        return await _in_thread(self.database.local_docs, include_docs=include_docs)
+
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], *, new_edits: bool = True) -> list[Doc]:
         """Async :meth:`Database.bulk_docs`."""
         return await _in_thread(self.database.bulk_docs, docs, new_edits=new_edits)
@@ -174,7 +201,7 @@ class AsyncDatabase:
         """Async :meth:`Database.revs_diff`."""
         return await _in_thread(self.database.revs_diff, revs)
 
-    async def changes(
+    def changes(
         self,
         *,
         since: int | str = 0,
@@ -187,21 +214,39 @@ class AsyncDatabase:
         att_encoding_info: bool = False,
         doc_ids: Sequence[str] | None = None,
         seq_interval: int | None = None,
-    ) -> Doc:
-        """Async :meth:`Database.changes`."""
-        return await _in_thread(
-            self.database.changes,
-            since=since,
-            limit=limit,
-            descending=descending,
-            style=style,
-            include_docs=include_docs,
-            conflicts=conflicts,
-            attachments=attachments,
-            att_encoding_info=att_encoding_info,
-            doc_ids=doc_ids,
-            seq_interval=seq_interval,
-        )
+        selector: Mapping[str, Any] | None = None,
+        filter: Filter | None = None,
+        cursor: str | None = None,
+        live: bool = False,
+        timeout: float | None = None,
+        on_change: Callable[[Doc], Any] | None = None,
+    ) -> Any:
+        """Async :meth:`Database.changes`: await it; but with ``live``, ``async for change in db.changes(live=True)``.
+
+        The live feed is an :class:`~couchette.live.AsyncFeed`, best used with ``async with``.
+        ``filter`` and ``on_change`` are ordinary functions and run in worker threads.
+        """
+        options: dict[str, Any] = {
+            "style": style,
+            "include_docs": include_docs,
+            "conflicts": conflicts,
+            "attachments": attachments,
+            "att_encoding_info": att_encoding_info,
+            "doc_ids": doc_ids,
+            "seq_interval": seq_interval,
+            "descending": descending,
+        }
+        where: dict[str, Any] = {"since": since, "cursor": cursor, "limit": limit, "timeout": timeout}
+        if live and on_change is None:
+            return AsyncFeed(self._pool, {**options, "accepts": accepting(selector, filter)}, **where)
+        call = partial(self.database.changes, **options, **where, selector=selector, filter=filter)
+        if live:
+            return call(live=True, on_change=on_change)
+        return _in_thread(call, on_change=on_change)
+
+    async def ack(self, cursor: str, change: Mapping[str, Any] | int | str) -> str:
+        """Async :meth:`Database.ack`; to commit it with other writes, call the one in :meth:`transaction`."""
+        return await _in_thread(self.database.ack, cursor, change)
 
     async def wait_changes(self, since: int | str = "now", timeout: float | None = None) -> bool:
         """Async :meth:`Database.wait_changes`; occupies no thread while it waits."""
@@ -212,6 +257,17 @@ class AsyncDatabase:
             return await _in_thread(pool.read, store.update_seq) > after
 
         return await pool.notifier.wait_async(ready, timeout)
+
+    async def transaction(self, work: Callable[[Database], Any] | None = None) -> Any:
+        """Call ``work(database)`` in one transaction, in one worker thread; return what it returns.
+
+        A transaction belongs to a thread, so ``work`` is an ordinary function over the :class:`Database`, and there
+        is no context manager: see :meth:`Database.transaction`. What ``work`` raises undoes all of it.
+        """
+        if work is None:
+            hint = "Call `await db.transaction(work)` with a function of the Database; see AsyncDatabase.transaction."
+            raise BadRequest("An asynchronous transaction needs a function.", hint)
+        return await _in_thread(self.database.transaction, work)
 
     async def put_attachment(
         self,
@@ -255,6 +311,40 @@ class AsyncDatabase:
     async def info(self) -> Doc:
         """Async :meth:`Database.info`."""
         return await _in_thread(self.database.info)
+
+    async def get_revs_limit(self) -> int:
+        """Async :meth:`Database.get_revs_limit`."""
+        return await _in_thread(self.database.get_revs_limit)
+
+    async def set_revs_limit(self, revs_limit: int) -> None:
+        """Async :meth:`Database.set_revs_limit`."""
+        await _in_thread(self.database.set_revs_limit, revs_limit)
+
+    async def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
+        """Async :meth:`Database.compact`; it can be cancelled between its transactions, and what is done stays done."""
+        freed = Freed(bodies=0, attachments=0, bytes=0)
+        steps = store.compaction(self._pool)
+        while (step := await _in_thread(next, steps, None)) is not None:
+            freed = step
+            if progress is not None:
+                progress(freed)
+        return freed
+
+    async def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:
+        """Async :meth:`Database.purge`."""
+        return await _in_thread(self.database.purge, revs)
+
+    async def purged_infos(self, since: int | str = 0) -> list[Doc]:
+        """Async :meth:`Database.purged_infos`."""
+        return await _in_thread(self.database.purged_infos, since)
+
+    async def verify(self) -> list[dict[str, str]]:
+        """Async :meth:`Database.verify`."""
+        return await _in_thread(self.database.verify)
+
+    async def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
+        """Async :meth:`Database.dump`; ``file`` and ``progress`` are called in the worker thread."""
+        return await _in_thread(self.database.dump, file, progress=progress)
 
     async def close(self) -> None:
         """Async :meth:`Database.close`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from couchette import store
 from couchette.document.attachment import DEFAULT_TYPE, Attachment
 from couchette.errors import BadRequest, NotFound
+from couchette.live import Feed, Filter, Listener, accepting, starting_point
 from couchette.pool import Durability, Pool
-from couchette.store import UNSET
+from couchette.store import UNSET, Freed
 
 if TYPE_CHECKING:
+    from couchette.merging import MergeFunction
     from couchette.replication import ReplicationResult, SyncResult
+    from couchette.store import SupportsWrite
 
 Doc = dict[str, Any]
 
@@ -42,6 +45,7 @@ class Database(MutableMapping[str, Doc]):
         name: str | None = None,
         revs_limit: int | None = None,
         durability: Durability = "normal",
+        auto_compaction: bool | None = None,
     ) -> None:
         """Open the file, making it if it is not there.
 
@@ -51,6 +55,8 @@ class Database(MutableMapping[str, Doc]):
             revs_limit: revisions kept on each leaf's path from now on; stored in the file (1000 at first).
             durability: ``"normal"`` survives a crash of the program; a power cut may take the newest
                 commits, never the file. ``"full"`` waits for the disk at each commit.
+            auto_compaction: whether a write drops the bodies that it supersedes, from now on, so that only
+                leaves can be read; stored in the file (False at first). See :meth:`compact` for the rest.
 
         Raises:
             NotADatabase: the file is something else.
@@ -60,11 +66,14 @@ class Database(MutableMapping[str, Doc]):
         self._pool = Pool(path, durability=durability)
         self.path = self._pool.path
         self.name = name if name is not None else Path(self.path).stem
-        if revs_limit is not None:
-            if type(revs_limit) is not int or revs_limit < 1:
-                self._pool.close()
-                raise BadRequest("`revs_limit` must be a positive integer", f"Got {revs_limit!r}.")
-            self._pool.write(store.write_revs_limit, revs_limit)
+        try:
+            if revs_limit is not None:
+                self.set_revs_limit(revs_limit)
+            if auto_compaction is not None:
+                self._pool.write(store.write_auto_compaction, auto_compaction)
+        except BaseException:
+            self._pool.close()
+            raise
 
     # -- One document -----------------------------------------------------------------------------
 
@@ -148,16 +157,69 @@ class Database(MutableMapping[str, Doc]):
         """Create a document under a new, time-ordered id; return ``{"ok", "id", "rev"}``."""
         return self._pool.write(store.post, doc)
 
-    def remove(self, doc: Mapping[str, Any] | str, rev: str | None = None) -> Doc:
+    def remove(self, doc: Mapping[str, Any] | str, rev: str | None = None, *, all_leaves: bool = False) -> Doc:
         """Delete a document: give it, or its id and rev. Return ``{"ok", "id", "rev"}`` of the tombstone.
 
-        Only that leaf is deleted; where there was a conflict, another one becomes the winner.
+        Only that leaf is deleted; where there was a conflict, another one becomes the winner. ``all_leaves``
+        deletes every live leaf at once; it needs no rev, and ``deleted`` in the answer lists the leaves.
 
         Raises:
             NotFound: there is no such document, or it is deleted.
             Conflict: ``rev`` is not a leaf, or none was given.
         """
-        return self._pool.write(store.remove, doc, rev)
+        return self._pool.write(store.remove_leaves if all_leaves else store.remove, doc, rev)
+
+    def copy(self, id: str, new_id: str, *, rev: str | None = None, target_rev: str | None = None) -> Doc:
+        """Write a document, or its revision ``rev``, under another id; return ``{"ok", "id", "rev"}`` of that.
+
+        Attachments come along, history does not. ``target_rev`` names the revision to replace where the other
+        document exists.
+
+        Raises:
+            NotFound: there is no such document or revision.
+            Conflict: the other document exists and ``target_rev`` is not its leaf.
+        """
+        return self._pool.write(store.copy, id, new_id, rev=rev, target_rev=target_rev)
+
+    def history(self, id: str) -> list[Doc]:
+        """The revision tree of a document, deleted or not, as a list, newest first.
+
+        Each revision is ``{"rev", "parents", "deleted", "available", "leaf", "winner"}``. ``parents`` is empty where
+        the history begins, or older revisions were dropped; ``available`` says whether ``get(id, rev=...)`` finds it.
+
+        Raises:
+            NotFound: there never was such a document.
+        """
+        return self._pool.read(store.history, id)
+
+    # -- Conflicts --------------------------------------------------------------------------------
+
+    def conflicts(self, *, limit: int | None = None, start_key: str | None = None) -> list[Doc]:
+        """The documents with several live leaves, by id, from ``start_key`` on.
+
+        Return ``[{"id", "rev", "conflicts": [rev, ...]}]``: the winner and the leaves beside it, best first. Only
+        documents that ever branched are looked at, so it takes no longer in a large database.
+        """
+        return self._pool.read(store.list_conflicts, limit=limit, start_key=start_key)
+
+    def resolve(self, id: str, *, keep: str | None = None, merge: MergeFunction | None = None) -> Doc:
+        """End a document's conflict in one transaction; return ``{"ok", "id", "rev", "deleted": [rev, ...]}``.
+
+        What stands is written over the winner where it differs, and all other live leaves are deleted. Replicas
+        that resolve the same leaves in the same way make the same revisions. Without a conflict nothing is written.
+
+        Args:
+            keep: the leaf whose content shall stand.
+            merge: a function of the leaves, the winner first, and their newest common ancestor or None where
+                that is not stored any more. It returns the content that shall stand, or None to keep the winner; see
+                :mod:`couchette.merging` for ready ones. It runs while others wait to write, and must not write itself.
+
+        Raises:
+            NotFound: there is no such document, or it is deleted.
+            Conflict: ``keep`` is no live leaf.
+            BadRequest, MissingStub: ``merge`` returned something else than a document.
+        """
+        return self._pool.write(store.resolve, id, keep=keep, merge=merge)
 
     # -- Many documents ---------------------------------------------------------------------------
 
@@ -205,6 +267,13 @@ class Database(MutableMapping[str, Doc]):
             exact_offset=exact_offset,
         )
 
+    def local_docs(self, *, include_docs: bool = False) -> list[Doc]:
+        """The ``_local`` documents by id, which replication's checkpoints are among.
+
+        Return a row for each, ``{"id", "key", "value": {"rev"}, "doc"?}``, as :meth:`all_docs` has them.
+        """
+        return self._pool.read(store.local_docs, include_docs=include_docs)
+
     def bulk_docs(self, docs: Iterable[Mapping[str, Any]], *, new_edits: bool = True) -> list[Doc]:
         """Write many documents in one transaction.
 
@@ -249,26 +318,61 @@ class Database(MutableMapping[str, Doc]):
         att_encoding_info: bool = False,
         doc_ids: Sequence[str] | None = None,
         seq_interval: int | None = None,
-    ) -> Doc:
+        selector: Mapping[str, Any] | None = None,
+        filter: Filter | None = None,
+        cursor: str | None = None,
+        live: bool = False,
+        timeout: float | None = None,
+        on_change: Callable[[Doc], Any] | None = None,
+    ) -> Any:
         """What changed after ``since``, each document once, in the order of its last change.
 
         Return ``{"results": [{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}], "last_seq", "pending"}``.
-        ``since`` is 0, ``"now"`` or a seq of an earlier answer. ``style="all_docs"`` lists all leaves' revs.
+        With ``live`` return a :class:`~couchette.live.Feed` instead: an iterator over such rows that waits for
+        more; or with ``on_change`` a :class:`~couchette.live.Listener` that calls it from a thread of its own.
+
+        Args:
+            since: 0, ``"now"``, or a seq of an earlier answer.
+            limit: at most so many rows.
+            style: ``"all_docs"`` lists the revs of all leaves, not only the winner's.
+            doc_ids: only these documents.
+            selector: only documents that match this Mango selector.
+            filter: only documents for which this function is true. It is given the winner, or each leaf with
+                ``style="all_docs"``; deleted ones too, with ``_deleted``.
+            cursor: begin after what :meth:`ack` recorded under this name; at ``since`` if there is nothing yet.
+            timeout: seconds without a change after which a live feed ends; None waits for ever.
+
         ``pending`` is an upper bound when many changes remain.
+
+        Raises:
+            BadRequest: a ``since`` that is no seq, a malformed selector, or options that do not go together.
         """
-        return self._pool.read(
-            store.changes,
-            since=since,
-            limit=limit,
-            descending=descending,
-            style=style,
-            include_docs=include_docs,
-            conflicts=conflicts,
-            attachments=attachments,
-            att_encoding_info=att_encoding_info,
-            doc_ids=doc_ids,
-            seq_interval=seq_interval,
-        )
+        options: dict[str, Any] = {
+            "style": style,
+            "include_docs": include_docs,
+            "conflicts": conflicts,
+            "attachments": attachments,
+            "att_encoding_info": att_encoding_info,
+            "doc_ids": doc_ids,
+            "seq_interval": seq_interval,
+            "descending": descending,
+            "accepts": accepting(selector, filter),
+        }
+        if live:
+            feed = Feed(self._pool, options, since=since, cursor=cursor, limit=limit, timeout=timeout)
+            return feed if on_change is None else Listener(feed, on_change)
+        if timeout is not None or on_change is not None:
+            raise BadRequest("`timeout` and `on_change` are options of a live feed.", "Give `live=True` too.")
+        since = starting_point(self._pool, cursor, since)
+        return self._pool.read(store.changes, since=since, limit=limit, **options)
+
+    def ack(self, cursor: str, change: Mapping[str, Any] | int | str) -> str:
+        """Record that a consumer is done with a change, given as a row or its seq, and all before it; return the seq.
+
+        ``changes(cursor=...)`` goes on after it. In one :meth:`transaction` with what the consumer writes, both
+        are committed or neither is. A cursor is the document ``_local/cursor:<name>``.
+        """
+        return self._pool.write(store.write_cursor, cursor, change)
 
     def wait_changes(self, since: int | str = "now", timeout: float | None = None) -> bool:
         """Block until something changes after ``since``; False if ``timeout`` seconds pass first.
@@ -280,6 +384,32 @@ class Database(MutableMapping[str, Doc]):
 
     def _seq_number(self, since: int | str) -> int:
         return store.parse_seq(since, self._pool.read(store.read_meta))
+
+    # -- Transactions -----------------------------------------------------------------------------
+
+    def transaction(self, work: Callable[[Database], Any] | None = None) -> Any:
+        """Make one commit of several writes, or none of them.
+
+        Without ``work`` it is a context manager: all that this thread writes in the block is committed at its
+        end, and undone when the block raises. With ``work`` it calls ``work(db)`` in such a block and returns what
+        that returns.
+
+        >>> db = Database()
+        >>> with db.transaction():
+        ...     db["a"] = {"balance": 1}
+        ...     db["b"] = {"balance": 2}
+
+        Reads in the block see its writes; other threads see them after the commit. Their writes wait meanwhile,
+        so keep it short, and neither ``await`` nor replicate in it. A single write that raises, such as a conflict,
+        undoes only itself and may be handled within the block; the same holds for a block within the block.
+
+        Raises:
+            DatabaseBusy: another process wrote for too long.
+        """
+        if work is None:
+            return self._pool.transaction()
+        with self._pool.transaction():
+            return work(self)
 
     # -- Attachments ------------------------------------------------------------------------------
 
@@ -338,8 +468,79 @@ class Database(MutableMapping[str, Doc]):
     # -- The database itself ----------------------------------------------------------------------
 
     def info(self) -> Doc:
-        """Counts, sequences and sizes, in the shape of CouchDB's ``GET /db``."""
+        """Counts, sequences and sizes, in the shape of CouchDB's ``GET /db``.
+
+        ``conflict_count`` is how many documents have several live leaves. ``sizes`` are bytes: ``file`` is the
+        whole file, ``active`` what is in use of it; ``external`` is not measured apart.
+        """
         return self._pool.read(store.info, self.name)
+
+    def get_revs_limit(self) -> int:
+        """How many revisions are kept on each leaf's path."""
+        return self._pool.read(store.read_meta).revs_limit
+
+    def set_revs_limit(self, revs_limit: int) -> None:
+        """Keep so many revisions on each leaf's path, in all documents that are written from now on.
+
+        Raises:
+            BadRequest: it is not a positive integer.
+        """
+        self._pool.write(store.write_revs_limit, revs_limit)
+
+    def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
+        """Drop the bodies of revisions that are not leaves, and attachment content that nothing names.
+
+        Their revs stay known. Others may read and write meanwhile, since it works in short transactions. Return
+        what it freed: ``{"bodies", "attachments", "bytes"}``; ``bytes`` went back to the file system, which sees it
+        when SQLite next moves its write-ahead log to the file, at the latest when the database is closed.
+
+        Args:
+            progress: called after each of the transactions with what is freed so far. When it raises, compaction
+                ends there; what is done stays done.
+        """
+        freed = Freed(bodies=0, attachments=0, bytes=0)
+        for freed in store.compaction(self._pool):
+            if progress is not None:
+                progress(freed)
+        return freed
+
+    def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:
+        """Forget leaves, ``{id: [rev, ...]}``, as if they never were; a document without leaves is gone.
+
+        Return ``{"purge_seq": None, "purged": {id: [rev, ...]}}``, without revisions that are not leaves. It does not
+        replicate: to delete a document everywhere, :meth:`remove` it. Content of attachments goes at :meth:`compact`.
+
+        Raises:
+            BadRequest: an id or rev is malformed; nothing is purged.
+        """
+        return self._pool.write(store.purge, revs)
+
+    def purged_infos(self, since: int | str = 0) -> list[Doc]:
+        """What was purged after ``since``, oldest first: ``[{"purge_seq", "id", "revs"}]``.
+
+        ``since`` is 0, ``"now"``, or a ``purge_seq`` from here or from :meth:`info`.
+        """
+        return self._pool.read(store.purged_infos, since)
+
+    def verify(self) -> list[dict[str, str]]:
+        """Check every invariant of the file, on one snapshot; nothing is changed.
+
+        Return what is wrong, ``[{"id"?, "rev"?, "problem"}]`` with a sentence each: ``[]`` for a sound database. It
+        reads everything, all content of attachments included.
+        """
+        return self._pool.read(store.verify)
+
+    def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
+        """Write the whole database to a binary file, as JSON lines; :func:`couchette.load` restores it.
+
+        It is one snapshot; others may write meanwhile. Return the counts of ``documents``, ``revisions``,
+        ``attachments`` and ``local`` documents.
+
+        Args:
+            file: anything with a ``write`` that takes bytes.
+            progress: called after each document with how many are written, and how many there are.
+        """
+        return self._pool.read(store.dump, file, progress)
 
     def close(self) -> None:
         """Close the file. Calling it again does nothing."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from couchette import limits, replication
-from couchette.errors import BadRequest, DatabaseNotFound
+from couchette.errors import BadRequest, DatabaseNotFound, StoreError
 from couchette.pool import Pool
 from couchette.replication import LocalPeer, Peer, Progress, ReplicationResult, SyncResult
 
@@ -51,6 +51,7 @@ def replicate(
 
     Documents that the target refuses one by one do not stop it: they are the result's ``errors``.
     """
+    _check_outside_transactions(source, target)
     options = _options(create_target, batch_docs, progress, use_checkpoints)
     return replication.run_sync(partial(_replicate, source, target, source_auth, target_auth, options))
 
@@ -67,6 +68,7 @@ async def replicate_async(
     target_auth: Auth | None = None,
 ) -> ReplicationResult:
     """Async :func:`replicate`. Cancelling it leaves what was written, as a failure does."""
+    _check_outside_transactions(source, target)
     options = _options(create_target, batch_docs, progress, use_checkpoints)
     return await _replicate(source, target, source_auth, target_auth, options)
 
@@ -83,6 +85,7 @@ def sync(
     far_auth: Auth | None = None,
 ) -> SyncResult:
     """Replicate ``near`` to ``far``, then ``far`` to ``near``; otherwise as :func:`replicate`."""
+    _check_outside_transactions(near, far)
     options = _options(create_target, batch_docs, progress, use_checkpoints)
     return replication.run_sync(partial(_sync, near, far, near_auth, far_auth, options))
 
@@ -99,8 +102,17 @@ async def sync_async(
     far_auth: Auth | None = None,
 ) -> SyncResult:
     """Async :func:`sync`."""
+    _check_outside_transactions(near, far)
     options = _options(create_target, batch_docs, progress, use_checkpoints)
     return await _sync(near, far, near_auth, far_auth, options)
+
+
+def _check_outside_transactions(*endpoints: Endpoint) -> None:
+    """A replication writes from threads of its own, which would wait for this one's transaction, and it for them."""
+    for endpoint in endpoints:
+        pool = getattr(endpoint, "_pool", None)
+        if pool is not None and pool.in_transaction:
+            raise StoreError("A database cannot be replicated inside its transaction.", "Leave the block first.")
 
 
 def _options(

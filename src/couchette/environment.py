@@ -28,10 +28,17 @@ class Environment(Mapping[str, Database]):
     ``Environment(":memory:")`` keeps its databases in memory.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, durability: Durability = "normal") -> None:
-        """Use this folder, making it if it is not there. Raises StoreError."""
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        durability: Durability = "normal",
+        auto_compaction: bool | None = None,
+    ) -> None:
+        """Use this folder, making it if it is not there; the options are those of each Database. Raises StoreError."""
         self.folder = os.fspath(folder)
         self._durability: Durability = durability
+        self._auto_compaction = auto_compaction
         self._lock = threading.RLock()
         self._open: dict[str, Database] = {}
         self.uuid = uuid.uuid4().hex if self.in_memory else self._stored_uuid()
@@ -97,7 +104,9 @@ class Environment(Mapping[str, Database]):
             if database is None or database.closed:
                 check_database_name(name)
                 path = ":memory:" if self.in_memory else str(self._file(name))
-                database = self._open[name] = Database(path, name=name, durability=self._durability)
+                database = self._open[name] = Database(
+                    path, name=name, durability=self._durability, auto_compaction=self._auto_compaction
+                )
             return database
 
     def __delitem__(self, name: str) -> None:

@@ -52,10 +52,14 @@ class Pool:
         self._lock = threading.RLock()
         self._idle: deque[apsw.Connection] = deque()
         self._closed = False
+        self._owner: int | None = None
+        """The thread that is inside :meth:`transaction`."""
         self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
     def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a reading operation on one snapshot of the database; blocks only while it runs."""
+        if self._owner is not None and self._owner == threading.get_ident():
+            return self._read_inside(op, *args, **kwargs)
         conn = self._borrow()
         try:
             if self._shared:
@@ -64,7 +68,8 @@ class Pool:
             try:
                 return op(conn, *args, **kwargs)
             finally:
-                conn.execute("COMMIT")
+                # There is nothing to commit, and a COMMIT fails where a damaged page was met.
+                conn.execute("ROLLBACK")
         except apsw.Error as exc:
             raise _translated(exc, self.path) from exc
         finally:
@@ -72,6 +77,8 @@ class Pool:
 
     def read_one(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation of a single statement, which is a snapshot by itself: cheaper than :meth:`read`."""
+        if self._owner is not None and self._owner == threading.get_ident():
+            return self._read_inside(op, *args, **kwargs)
         try:
             conn = self._idle.pop()
         except IndexError:
@@ -114,6 +121,9 @@ class Pool:
         with self._lock:
             self._check_open()
             conn = self._writer
+            if self._owner is not None:
+                with self._part():
+                    return op(conn, *args, **kwargs)
             with _translating(self.path):
                 conn.execute("BEGIN IMMEDIATE")
                 try:
@@ -126,15 +136,70 @@ class Pool:
         self.notifier.publish()
         return result
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make one commit of all that this thread writes in the block, or nothing of it when the block raises.
+
+        This thread's reads see what it wrote; others' see nothing before the commit, and others' writes wait
+        for it. A write that raises undoes only itself, and so does a block within the block.
+        """
+        with self._lock:
+            self._check_open()
+            if self._owner is not None:
+                with self._part():
+                    yield
+                return
+            conn = self._writer
+            with _translating(self.path):
+                conn.execute("BEGIN IMMEDIATE")
+            self._owner = threading.get_ident()
+            try:
+                yield
+                self._check_transaction()
+                with _translating(self.path):
+                    conn.execute("COMMIT")
+            except BaseException:
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                raise
+            finally:
+                self._owner = None
+        self.notifier.publish()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside :meth:`transaction`."""
+        return self._owner == threading.get_ident()
+
+    @contextmanager
+    def _part(self) -> Iterator[None]:
+        """A part of this thread's transaction: it is undone alone when it raises."""
+        self._check_transaction()
+        with _translating(self.path), self._writer:
+            yield
+
+    def _read_inside(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A read in this thread's transaction, which sees what it wrote."""
+        with _translating(self.path):
+            return op(self._writer, *args, **kwargs)
+
+    def _check_transaction(self) -> None:
+        """SQLite itself undoes a transaction after some errors, a full disk for one."""
+        if not self._writer.in_transaction:
+            raise StoreError("The transaction was undone by an earlier error.", "Leave its block, and try it again.")
+
     def close(self) -> None:
         """Close every connection; waiters wake up and find the database closed. Calling it again does nothing."""
         with self._lock:
             if self._closed:
                 return
+            if self._owner is not None:
+                raise StoreError("The database cannot be closed inside a transaction.", "Leave its block first.")
             self._closed = True
-            while self._idle:
-                self._idle.pop().close()
-            self._writer.close()
+            with _translating(self.path):
+                while self._idle:
+                    self._idle.pop().close()
+                self._writer.close()
         self.notifier.publish()
 
     @property
@@ -183,7 +248,9 @@ class Pool:
         # Looked at first: another program's file must not even be switched to WAL.
         ready = store.check(conn, self.path)
         if not ready:
-            conn.pragma("page_size", PAGE_BYTES)  # Without effect on a file that has pages.
+            # Both are without effect on a file that has pages.
+            conn.pragma("page_size", PAGE_BYTES)
+            conn.pragma("auto_vacuum", "incremental")
         conn.pragma("journal_mode", "wal")
         conn.pragma("wal_autocheckpoint", WAL_PAGES)
         if not ready:

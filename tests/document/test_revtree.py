@@ -242,6 +242,34 @@ def test_a_tree_knows_its_revs():
     assert eval(repr(BASE)) == BASE
 
 
+# -- Shrinking ------------------------------------------------------------------------------------
+
+
+@given(trees)
+def test_a_compacted_tree_has_the_same_revs_and_bodies_at_its_leaves_only(tree):
+    compacted = tree.compacted()
+    assert compacted.seqs() == {leaf.seq for leaf in tree.leaves()}
+    assert compacted.leaves() == tree.leaves()
+    assert paths_ascending(compacted) == paths_ascending(tree)
+    assert compacted.compacted() is compacted
+
+
+@given(trees, st.data())
+def test_leaves_go_with_the_ancestors_that_only_they_had(tree, data):
+    leaves = [leaf.rev for leaf in tree.leaves()]
+    gone = data.draw(st.sets(st.sampled_from(leaves)))
+    kept = tree.without_leaves(gone)
+    assert [leaf.rev for leaf in kept.leaves()] == [rev for rev in leaves if rev not in gone]
+    assert all(kept.node(rev) == tree.node(rev) for rev in kept)
+    assert kept.without_leaves(leaves) == RevTree()
+
+
+def test_an_inner_rev_is_no_leaf_to_go():
+    tree = tree_of(path(1, "a"), path(2, "ba"), path(3, "cba"))
+    assert tree.without_leaves(["2-b", "9-x"]) == tree
+    assert set(tree.without_leaves(["3-c", "2-b"])) == set()
+
+
 # -- Recorded from CouchDB 3.5.0 --------------------------------------------------------------------
 
 

@@ -136,12 +136,6 @@ async def test_an_unchanged_feed_is_not_sent_again(app):
     assert (await call(app, "GET", "/db/_changes", {"if-none-match": etag})).status == 200
 
 
-@pytest.mark.parametrize("query", ["feed=continuous", "feed=live", "feed=eventsource"])
-async def test_feeds_that_are_not_here_yet_say_so(app, query):
-    answer = await call(app, "GET", f"/db/_changes?{query}")
-    assert (answer.status, answer.json()["error"]) == (501, "not_implemented")
-
-
 async def test_a_form_upload_is_refused(app):
     answer = await call(app, "POST", "/db/a", {"referer": "http://couch.example/"})
     assert answer.status == 405

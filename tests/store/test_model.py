@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import apsw
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -87,6 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.db = Database(self.path)
 
     def teardown(self) -> None:
+        assert self.db.verify() == []
         self.db.close()
         self.folder.cleanup()
 
@@ -101,7 +101,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.db.close()
         self.db = Database(self.path, revs_limit=revs_limit)
         self.model.revs_limit = revs_limit or self.model.revs_limit
-        verify(self.path)
+        assert self.db.verify() == []
 
     @rule(batch=st.lists(edits, min_size=1, max_size=4))
     def edit(self, batch: list[Edit]) -> None:
@@ -307,21 +307,6 @@ def shown(id: str, rev: str, node: Rev) -> dict[str, Any]:
 
 def revisions(tree: Tree, rev: str) -> dict[str, Any]:
     return {"start": number(rev), "ids": [one.split("-", 1)[1] for one in path(tree, rev)]}
-
-
-def verify(file: Path) -> None:
-    """What must be true of the tables, whatever was written."""
-    conn = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        odd = """
-            SELECT seq FROM docs WHERE cur=1 AND seq<=0 OR cur=0 AND tree IS NOT NULL
-            UNION ALL SELECT max(seq) FROM docs JOIN meta HAVING max(seq) > update_seq
-            UNION ALL SELECT 0 FROM docs GROUP BY id HAVING sum(cur) != 1
-            UNION ALL SELECT n FROM att_chunk WHERE att NOT IN (SELECT att FROM att)"""
-        assert conn.execute(odd).fetchall() == []
-    finally:
-        conn.close()
 
 
 TestStoreAgainstModel = StoreMachine.TestCase

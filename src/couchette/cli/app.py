@@ -153,3 +153,70 @@ def info(database: str, /, *, json: Annotated[bool, Parameter(negative=())] = Fa
     from couchette.cli.info import run_info
 
     run_info(Screen(), database, json)
+
+
+@app.command
+def compact(file: str, /) -> None:
+    """Drop superseded revisions' bodies and unused attachments from a database, and make its file smaller.
+
+    Nothing that replicates is lost. Others may use the database meanwhile.
+
+    Parameters
+    ----------
+    file
+        The path of the database's file.
+    """
+    from couchette.cli.compact import run_compact
+
+    run_compact(Screen(), file)
+
+
+@app.command
+def verify(file: str, /) -> int:
+    """Check every invariant of a database file, and change nothing. Exit code 1 means that it is damaged.
+
+    Each problem is a line: the document's id and revision, if it is about one, and a sentence.
+
+    Parameters
+    ----------
+    file
+        The path of a database.
+    """
+    from couchette.cli.verify import run_verify
+
+    return run_verify(Screen(), file)
+
+
+@app.command
+def dump(file: str, /, *, output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None) -> None:
+    """Write all that a database holds as lines of JSON: a backup, which `couchette load` restores.
+
+    Parameters
+    ----------
+    file
+        The path of a database. Others may go on writing to it.
+    output
+        Where to write; it is replaced when the dump is whole. Standard output by default.
+    """
+    from couchette.cli.dump import run_dump
+
+    run_dump(Screen(), file, output)
+
+
+@app.command
+def load(dump: Annotated[str, Parameter(allow_leading_hyphen=True)], file: str, /) -> None:
+    """Restore a dump to a new database file, which takes the place of the original.
+
+    It has the same uuid, sequences and checkpoints, so peers go on with it. Do not use both: to have a
+    second database, replicate to it.
+
+    Parameters
+    ----------
+    dump
+        The path of a dump, or - for standard input.
+    file
+        The database to make; there must be none.
+    """
+    from couchette.cli.dump import run_load
+
+    run_load(Screen(), dump, file)

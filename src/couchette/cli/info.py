@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from couchette import jsonio, replication
+from couchette.cli.files import open_existing
 from couchette.cli.screen import Screen, size
-from couchette.database import Database
-from couchette.errors import DatabaseNotFound, NotADatabase, NotCouchDB
+from couchette.errors import NotCouchDB
 
 
 def run_info(screen: Screen, database: str, as_json: bool) -> None:
@@ -27,13 +26,7 @@ def run_info(screen: Screen, database: str, as_json: bool) -> None:
 
 
 def _of_file(path: str) -> dict[str, Any]:
-    """The facts of a file, which is not made where it is missing."""
-    file = Path(path)
-    if not file.exists():
-        raise DatabaseNotFound("Database does not exist.", f"There is no file {path}.")
-    if file.is_file() and file.stat().st_size == 0:
-        raise NotADatabase(f"{path} is not a couchette database.", "It is empty; check the path.")
-    with Database(path) as database:
+    with open_existing(path) as database:
         return database.info()
 
 

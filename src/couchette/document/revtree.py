@@ -162,6 +162,30 @@ class RevTree:
                 kept[rev] = node if parents == node.parents else node._replace(parents=parents)
         return RevTree(kept)
 
+    # -- Shrinking --------------------------------------------------------------------------------
+
+    def compacted(self) -> RevTree:
+        """The tree with bodies at its leaves only; the same object if there are no others."""
+        inner = [rev for rev, node in self._nodes.items() if node.seq is not None and rev not in self._leaf_revs]
+        if not inner:
+            return self
+        return RevTree(self._nodes | {rev: self._nodes[rev]._replace(seq=None) for rev in inner})
+
+    def without_leaves(self, revs: Iterable[str]) -> RevTree:
+        """Forget these leaves, each with the ancestors that only it had; the other leaves keep all of theirs."""
+        kept: set[str] = set()
+        front = list(self._leaf_revs.difference(revs))
+        while front:
+            rev = front.pop()
+            if rev not in kept:
+                kept.add(rev)
+                front += self._nodes[rev].parents
+        return RevTree({rev: node for rev, node in self._nodes.items() if rev in kept})
+
+    def seqs(self) -> set[int]:
+        """The rows of all stored bodies."""
+        return {node.seq for node in self._nodes.values() if node.seq is not None}
+
     # -- Leaves -----------------------------------------------------------------------------------
 
     @cached_property

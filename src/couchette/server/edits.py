@@ -58,12 +58,8 @@ def delete(request: Request, db: Database, doc_id: str) -> Response:
 def copy(request: Request, db: Database, doc_id: str) -> Response:
     """``COPY /{db}/{id}``: the document, or the revision ``?rev=``, under the id in the Destination header."""
     target_id, target_rev = _destination(request)
-    doc = db.get(doc_id, rev=request.query.first("rev"), attachments=True, binary=True)
-    del doc["_rev"]
-    if target_rev is not None:
-        doc["_rev"] = target_rev
-    doc["_id"] = target_id
-    return _written(request, db.put(doc), 201)
+    copied = db.copy(doc_id, target_id, rev=request.query.first("rev"), target_rev=target_rev)
+    return _written(request, copied, 201)
 
 
 def post_form(request: Request, db: Database, doc_id: str) -> Response:

@@ -27,6 +27,10 @@ Result = dict[str, Any]
 _NO_ATTACHMENTS: Placed = []
 INSERT = "INSERT INTO docs(seq, id, cur, rev, deleted, prev, tree, atts, body) VALUES(?,?,?,?,?,?,?,?,?)"
 RETIRE = "UPDATE docs SET cur=0, tree=NULL WHERE seq=?"
+DROP_LINEAR = """
+    WITH RECURSIVE older(at) AS (VALUES(?) UNION SELECT prev FROM docs JOIN older ON seq=at WHERE prev IS NOT NULL)
+    DELETE FROM docs WHERE seq IN older"""
+"""Drops a row of a linear history and all those that it superseded."""
 
 
 class Head(NamedTuple):
@@ -52,6 +56,7 @@ class Batch:
         self.doc_count = meta.doc_count
         self.del_count = meta.del_count
         self.revs_limit = meta.revs_limit
+        self.auto_compaction = meta.auto_compaction
         self._path_bytes = meta.revs_limit * 16
         self._ancestor_bytes = (meta.revs_limit - 1) * 16
         self._heads = self._find_heads(ids)
@@ -61,7 +66,7 @@ class Batch:
     def write(self) -> None:
         """Apply what was collected and record the counters."""
         if self._retired:
-            self.conn.executemany(RETIRE, self._retired)
+            self.conn.executemany(DROP_LINEAR if self.auto_compaction else RETIRE, self._retired)
         if self._inserts:
             self.conn.executemany(INSERT, self._inserts)
         if self.update_seq != self._first_seq:

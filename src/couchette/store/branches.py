@@ -19,7 +19,8 @@ from couchette.document.revision import new_rev
 from couchette.document.revtree import RevTree
 from couchette.store.batch import INSERT, RETIRE, Batch, Result, refused
 from couchette.store.content import Placed, place
-from couchette.store.rows import attachments_of, dump_atts, parse_atts, row_at, tree_of, winner_row
+from couchette.store.rows import attachments_of, dump_atts, parse_atts, row_at, stored_seqs, tree_of, winner_row
+from couchette.store.schema import count_conflict
 
 
 class _Fresh(NamedTuple):
@@ -79,6 +80,8 @@ class Branches:
         if self.tree == self.before:
             return
         tree = self.tree.stem(self.batch.revs_limit)
+        if self.batch.auto_compaction:
+            tree = tree.compacted()
         if tree == self.before:
             return
         seq = self.batch.next_seq()
@@ -87,15 +90,20 @@ class Branches:
         assert node is not None
         assert node.seq is not None, f"the leaf {winner} of {self.doc_id!r} has no body"
         text = tree.with_seq(winner, seq).dump()
-        if self.row is not None and self.row.seq != node.seq:
-            self.conn.execute(RETIRE, (self.row.seq,))
+        named = tree.seqs()
+        if self.row is not None:
+            if self.row.seq != node.seq:
+                self.conn.execute(RETIRE, (self.row.seq,))
+            unnamed = stored_seqs(self.conn, self.row) - named
+            self.conn.executemany("DELETE FROM docs WHERE seq=?", ((at,) for at in unnamed))
         for at, fresh in self.fresh.items():
             if at == node.seq:
                 self._insert(seq, fresh, cur=1, tree=text)
-            elif fresh.rev in tree:
+            elif at in named:
                 self._insert(at, fresh, cur=0, tree=None)
         if node.seq not in self.fresh:
             self.conn.execute("UPDATE docs SET seq=?, cur=1, tree=? WHERE seq=?", (seq, text, node.seq))
+        count_conflict(self.conn, self.before, tree)
         self.batch.count(None if self.row is None else bool(self.row.deleted), node.deleted)
 
     def _insert(self, seq: int, fresh: _Fresh, *, cur: int, tree: str | None) -> None:

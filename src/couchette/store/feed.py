@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import apsw
@@ -11,7 +11,7 @@ import apsw
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, QueryParseError
 from couchette.limits import PENDING_EXACT_MAX, SQLITE_INT_MAX
-from couchette.store.read import View, add_meta
+from couchette.store.read import View, add_meta, get
 from couchette.store.rows import row_at, winner_rows
 from couchette.store.schema import MIGRATIONS, Meta, read_meta
 
@@ -58,14 +58,20 @@ def changes(
     att_encoding_info: bool = False,
     doc_ids: Sequence[str] | None = None,
     seq_interval: int | None = None,
+    accepts: Callable[[dict[str, Any]], bool] | None = None,
+    scan_max: int | None = None,
 ) -> dict[str, Any]:
     """What changed after ``since``: ``{"results": [...], "last_seq", "pending"}``, one row a document.
 
     A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; ``style="all_docs"`` lists every
     leaf, the winner first. Sequences are opaque text. ``descending`` begins with the newest and ignores
     ``since``. ``pending`` counts the documents after the last row; beyond ``limits.PENDING_EXACT_MAX`` it is
-    an upper bound, since counting would cost as much as reading. CouchDB's semantics:
-    https://docs.couchdb.org/en/stable/api/database/changes.html.
+    an upper bound, since counting would cost as much as reading.
+
+    ``accepts`` is a filter: it is given the winner, or each leaf with ``style="all_docs"``, and only what it accepts
+    is listed; ``last_seq`` moves on all the same. After ``scan_max`` documents the page ends there.
+
+    CouchDB's semantics: https://docs.couchdb.org/en/stable/api/database/changes.html.
     """
     if style not in ("main_only", "all_docs"):
         raise BadRequest("`style` must be main_only or all_docs", f"style={style!r}.", status=500)
@@ -74,15 +80,17 @@ def changes(
     if limit is not None and type(limit) is not int:
         raise QueryParseError(f'Invalid value for integer: "{limit}"', "limit must be an int or None.")
     wanted = -1 if limit is None or limit < 0 else min(limit, SQLITE_INT_MAX)
-    rows: Iterable[tuple[Any, ...]]
-    if doc_ids is not None:
-        rows = _of_ids(conn, doc_ids, after, descending, wanted)
+    if accepts is not None:
+        rows = _rows(conn, doc_ids, after, descending, -1)
+        results, scanned = _accepted(conn, rows, style == "all_docs", accepts, wanted, scan_max)
+        last = meta.update_seq if scanned is None else scanned or after
+        pending = 0 if scanned is None else _count_after(conn, meta, last)
+        if descending and results:
+            last = results[-1]["seq"]
     else:
-        order = "DESC" if descending else "ASC"
-        sql = f"SELECT seq, id, rev, deleted, {_TREE} FROM docs WHERE seq>? AND cur=1 ORDER BY seq {order} LIMIT ?"
-        rows = conn.execute(sql, (after, wanted))
-    results = _results(rows, meta.uuid, style == "all_docs")
-    last, pending = _end(conn, meta, results, after, descending, doc_ids is not None, wanted)
+        rows = _rows(conn, doc_ids, after, descending, wanted)
+        results = _results(rows, style == "all_docs")
+        last, pending = _end(conn, meta, results, after, descending, doc_ids is not None, wanted)
     if include_docs:
         _add_docs(conn, results, conflicts, View(attachments=attachments, att_encoding_info=att_encoding_info))
     texts = f"-{meta.uuid}"
@@ -91,7 +99,17 @@ def changes(
     return {"results": results, "last_seq": f"{last}{texts}", "pending": pending}
 
 
-def _results(rows: Iterable[tuple[Any, ...]], uuid: str, all_leaves: bool) -> list[dict[str, Any]]:
+def _rows(
+    conn: apsw.Connection, doc_ids: Sequence[str] | None, after: int, descending: bool, limit: int
+) -> Iterable[tuple[Any, ...]]:
+    if doc_ids is not None:
+        return _of_ids(conn, doc_ids, after, descending, limit)
+    order = "DESC" if descending else "ASC"
+    sql = f"SELECT seq, id, rev, deleted, {_TREE} FROM docs WHERE seq>? AND cur=1 ORDER BY seq {order} LIMIT ?"
+    return conn.execute(sql, (after, limit))
+
+
+def _results(rows: Iterable[tuple[Any, ...]], all_leaves: bool) -> list[dict[str, Any]]:
     results = []
     for seq, doc_id, rev, deleted, tree in rows:
         revs = [rev]
@@ -102,6 +120,43 @@ def _results(rows: Iterable[tuple[Any, ...]], uuid: str, all_leaves: bool) -> li
             row["deleted"] = True
         results.append(row)
     return results
+
+
+def _accepted(
+    conn: apsw.Connection,
+    rows: Iterable[tuple[Any, ...]],
+    all_leaves: bool,
+    accepts: Callable[[dict[str, Any]], bool],
+    limit: int,
+    scan_max: int | None,
+) -> tuple[list[dict[str, Any]], int | None]:
+    """The rows that a filter accepts, and where it stopped: None at the end, 0 if it did not begin."""
+    results: list[dict[str, Any]] = []
+    scanned = 0
+    try:
+        for count, row in enumerate(rows):
+            if len(results) == limit or count == scan_max:
+                return results, scanned
+            [result] = _results((row,), all_leaves)
+            scanned = result["seq"]
+            if kept := _accepted_revs(conn, result, accepts):
+                results.append({**result, "changes": kept})
+    finally:
+        if isinstance(rows, apsw.Cursor):
+            rows.close()  # A statement under way would keep this connection's snapshot alive.
+    return results, None
+
+
+def _accepted_revs(
+    conn: apsw.Connection, result: dict[str, Any], accepts: Callable[[dict[str, Any]], bool]
+) -> list[dict[str, str]]:
+    """Those of a row's revs that a filter accepts."""
+    revs: list[dict[str, str]] = result["changes"]
+    if len(revs) == 1:
+        return revs if accepts(View().doc(conn, row_at(conn, result["seq"]))) else []
+    leaves = get(conn, result["id"], open_revs=[one["rev"] for one in revs])
+    passed = {leaf["ok"]["_rev"] for leaf in leaves if "ok" in leaf and accepts(leaf["ok"])}
+    return [one for one in revs if one["rev"] in passed]
 
 
 def _of_ids(
@@ -159,7 +214,12 @@ def _add_docs(conn: apsw.Connection, results: list[dict[str, Any]], conflicts: b
 
 
 def info(conn: apsw.Connection, name: str = "") -> dict[str, Any]:
-    """The database's numbers, in the shape of CouchDB's ``GET /db``; ``sizes`` are bytes."""
+    """The database's numbers, in the shape of CouchDB's ``GET /db``, and ``conflict_count``.
+
+    ``sizes`` are bytes: ``file`` is all pages, without the write-ahead log; ``active`` is those in use, where
+    superseded bodies count until compaction. CouchDB's ``external``, the size of the content by itself, could
+    only be told by reading all of it; ``active`` stands for it, which is somewhat more.
+    """
     meta = read_meta(conn)
     pages, page_bytes = conn.pragma("page_count"), conn.pragma("page_size")
     used = (pages - conn.pragma("freelist_count")) * page_bytes
@@ -167,6 +227,7 @@ def info(conn: apsw.Connection, name: str = "") -> dict[str, Any]:
         "db_name": name,
         "doc_count": meta.doc_count,
         "doc_del_count": meta.del_count,
+        "conflict_count": meta.conflict_count,
         "update_seq": meta.seq_text(),
         "purge_seq": meta.seq_text(meta.purge_seq),
         "instance_start_time": str(meta.created),

@@ -61,9 +61,9 @@ def all_docs(
     the first row; counting them takes time in proportion, so with a ``start_key`` it is None unless
     ``exact_offset`` asks for it. See https://docs.couchdb.org/en/stable/api/database/bulk-api.html.
     """
-    _check_count("skip", skip)
+    check_count("skip", skip)
     if limit is not None:
-        _check_count("limit", limit)
+        check_count("limit", limit)
     total = conn.execute("SELECT doc_count FROM meta").get
     view = View(attachments=attachments, att_encoding_info=att_encoding_info)
     offset: int | None
@@ -88,7 +88,8 @@ def all_docs(
     return answer
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is no count: ``skip`` or ``limit`` of a listing. Raises QueryParseError."""
     if type(value) is not int:
         raise QueryParseError(f'Invalid value for integer: "{value}"', f"{name} must be an int.")
     if not 0 <= value <= SQLITE_INT_MAX:

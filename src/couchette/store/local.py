@@ -29,6 +29,17 @@ def get_local(conn: apsw.Connection, doc_id: str, *, rev: str | None = None, rev
     raise NotFound("missing", f"There is no document {doc_id!r}" + (f" with rev {rev}." if rev else "."))
 
 
+def local_docs(conn: apsw.Connection, *, include_docs: bool = False) -> list[dict[str, Any]]:
+    """All ``_local`` documents by id, as rows of a listing: ``[{"id", "key", "value": {"rev"}, "doc"?}]``."""
+    rows = []
+    for doc_id, number, body in conn.execute("SELECT id, rev, body FROM local ORDER BY id"):
+        row: dict[str, Any] = {"id": doc_id, "key": doc_id, "value": {"rev": f"0-{number}"}}
+        if include_docs:
+            row["doc"] = {**decode_body(body), "_id": doc_id, "_rev": f"0-{number}"}
+        rows.append(row)
+    return rows
+
+
 def put_local(conn: apsw.Connection, doc_id: str, draft: Draft, *, new_edits: bool = True) -> dict[str, Any]:
     """Store a ``_local`` document; ``_deleted`` removes it. Attachments are dropped, as CouchDB does."""
     supplied = _number(draft)

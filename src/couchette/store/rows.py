@@ -90,6 +90,18 @@ def tree_of(conn: apsw.Connection, row: Row) -> RevTree:
     return tree
 
 
+def stored_seqs(conn: apsw.Connection, row: Row) -> set[int]:
+    """The rows of all the document's bodies; ``row`` is its winner's."""
+    if isinstance(row.tree, str):
+        return RevTree.load(row.tree).seqs()
+    seqs = {row.seq}
+    older = None if row.prev is None else _maybe_row_at(conn, row.prev)
+    while older is not None:
+        seqs.add(older.seq)
+        older = None if older.prev is None else _maybe_row_at(conn, older.prev)
+    return seqs
+
+
 def _maybe_row_at(conn: apsw.Connection, seq: int) -> Row | None:
     for row in conn.execute(f"SELECT {COLUMNS} FROM docs WHERE seq=?", (seq,)):
         return Row._make(row)

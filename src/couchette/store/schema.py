@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 
 import apsw
 
-from couchette.errors import NewerSchema, NotADatabase
-from couchette.limits import REVS_LIMIT
+from couchette.document.revtree import RevTree
+from couchette.errors import BadRequest, NewerSchema, NotADatabase
+from couchette.limits import REVS_LIMIT, SQLITE_INT_MAX
 
 APPLICATION_ID: Final = 0x636F7563
 """``couc``: what ``file(1)`` and we look for in SQLite's header."""
@@ -25,7 +26,8 @@ class Meta(NamedTuple):
     """The one row of ``meta``: what is true of the database as a whole.
 
     ``update_seq`` and ``purge_seq`` are high-water marks; ``doc_count`` counts documents whose winner
-    is live, ``del_count`` the others; ``created`` is in seconds since the epoch.
+    is live, ``del_count`` the others, ``conflict_count`` those with several live leaves; ``created`` is in
+    seconds since the epoch; ``auto_compaction`` is 1 when superseded bodies are dropped at once.
     """
 
     uuid: str
@@ -35,16 +37,20 @@ class Meta(NamedTuple):
     del_count: int
     purge_seq: int
     revs_limit: int
+    auto_compaction: int
+    conflict_count: int
 
     def seq_text(self, seq: int | None = None) -> str:
         """A sequence as the outside sees it: ``N-<uuid>``, so that another database's is recognised."""
         return f"{self.update_seq if seq is None else seq}-{self.uuid}"
 
 
+_META: Final = f"SELECT {', '.join(Meta._fields)} FROM meta"
+
+
 def read_meta(conn: apsw.Connection) -> Meta:
     """The database's counters and settings."""
-    sql = "SELECT uuid, created, update_seq, doc_count, del_count, purge_seq, revs_limit FROM meta"
-    return Meta._make(conn.execute(sql).get)
+    return Meta._make(conn.execute(_META).get)
 
 
 def write_counts(conn: apsw.Connection, update_seq: int, doc_count: int, del_count: int) -> None:
@@ -54,7 +60,21 @@ def write_counts(conn: apsw.Connection, update_seq: int, doc_count: int, del_cou
 
 def write_revs_limit(conn: apsw.Connection, revs_limit: int) -> None:
     """Set how many revisions each leaf keeps; existing trees are stemmed when they are next written."""
+    if type(revs_limit) is not int or not 1 <= revs_limit <= SQLITE_INT_MAX:
+        raise BadRequest("`revs_limit` must be a positive integer", f"Got {revs_limit!r}.")
     conn.execute("UPDATE meta SET revs_limit=?", (revs_limit,))
+
+
+def write_auto_compaction(conn: apsw.Connection, auto_compaction: bool) -> None:
+    """Set whether a write drops the bodies that it supersedes; older ones wait for compaction."""
+    conn.execute("UPDATE meta SET auto_compaction=?", (bool(auto_compaction),))
+
+
+def count_conflict(conn: apsw.Connection, before: RevTree, after: RevTree) -> None:
+    """Keep ``conflict_count`` when a document's tree changes; linear histories cannot change it."""
+    step = bool(after.conflicts()) - bool(before.conflicts())
+    if step:
+        conn.execute("UPDATE meta SET conflict_count=conflict_count+?", (step,))
 
 
 def check(conn: apsw.Connection, path: str) -> bool:
@@ -114,4 +134,18 @@ def _first(conn: apsw.Connection) -> None:
     conn.execute("INSERT INTO meta VALUES(?,?,?,?,?,?,?)", fresh)
 
 
-MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [_first]
+def _branched(conn: apsw.Connection) -> None:
+    # Few documents ever branch: to list the conflicts, only those need be looked at.
+    conn.execute("CREATE INDEX docs_branched ON docs(id) WHERE cur=1 AND typeof(tree)='text'")
+
+
+def _maintained(conn: apsw.Connection) -> None:
+    conn.execute("CREATE TABLE purges(purge_seq INTEGER PRIMARY KEY, id TEXT NOT NULL, revs TEXT NOT NULL)")
+    conn.execute("ALTER TABLE meta ADD COLUMN auto_compaction INT NOT NULL DEFAULT 0")
+    conn.execute("ALTER TABLE meta ADD COLUMN conflict_count INT NOT NULL DEFAULT 0")
+    trees = conn.execute("SELECT tree FROM docs WHERE cur=1 AND typeof(tree)='text'")
+    conflicted = sum(1 for (tree,) in trees if RevTree.load(tree).conflicts())
+    conn.execute("UPDATE meta SET conflict_count=?", (conflicted,))
+
+
+MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [_first, _branched, _maintained]
