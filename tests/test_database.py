@@ -115,7 +115,7 @@ def test_iteration_and_length_skip_deleted_documents_and_count_design_documents(
 
 
 def test_iteration_goes_on_over_many_pages_while_documents_change(db, monkeypatch):
-    monkeypatch.setattr("couchette.database._ITER_PAGE", 3)
+    monkeypatch.setattr("couchette.document_mapping.ITERATED_PAGE_DOCS", 3)
     db.bulk_docs([{"_id": f"{n:02}"} for n in range(10)])
     seen = []
     for id in db:

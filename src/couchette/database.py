@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from couchette import store
+from couchette.database_file import DatabaseFile
 from couchette.document.attachment import DEFAULT_TYPE, Attachment
-from couchette.errors import BadRequest, NotFound
+from couchette.document_mapping import DocumentMapping
+from couchette.errors import BadRequest
 from couchette.live import Feed, Filter, Listener, accepting, starting_point
-from couchette.pool import Durability, Pool
-from couchette.store import UNSET, Freed
+from couchette.store import UNSET
 
 if TYPE_CHECKING:
     from couchette.merging import MergeFunction
     from couchette.replication import ReplicationResult, SyncResult
-    from couchette.store import SupportsWrite
 
 Doc = dict[str, Any]
 
 
-class Database(MutableMapping[str, Doc]):
+class Database(DatabaseFile, DocumentMapping):
     """A document database in one SQLite file, or in memory.
 
     It is a mapping of ids to documents, and has CouchDB's operations as methods, named as PouchDB names
@@ -37,43 +33,6 @@ class Database(MutableMapping[str, Doc]):
     ...     db["mittens"]["kind"]
     'cat'
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str] = ":memory:",
-        *,
-        name: str | None = None,
-        revs_limit: int | None = None,
-        durability: Durability = "normal",
-        auto_compaction: bool | None = None,
-    ) -> None:
-        """Open the file, making it if it is not there.
-
-        Args:
-            path: the file; ``":memory:"`` for a database that ends with this object.
-            name: shown as ``db_name``; the file's name without its ending by default.
-            revs_limit: revisions kept on each leaf's path from now on; stored in the file (1000 at first).
-            durability: ``"normal"`` survives a crash of the program; a power cut may take the newest
-                commits, never the file. ``"full"`` waits for the disk at each commit.
-            auto_compaction: whether a write drops the bodies that it supersedes, from now on, so that only
-                leaves can be read; stored in the file (False at first). See :meth:`compact` for the rest.
-
-        Raises:
-            NotADatabase: the file is something else.
-            NewerSchema: the file was written by a newer couchette.
-            StoreError: the file cannot be opened.
-        """
-        self._pool = Pool(path, durability=durability)
-        self.path = self._pool.path
-        self.name = name if name is not None else Path(self.path).stem
-        try:
-            if revs_limit is not None:
-                self.set_revs_limit(revs_limit)
-            if auto_compaction is not None:
-                self._pool.write(store.write_auto_compaction, auto_compaction)
-        except BaseException:
-            self._pool.close()
-            raise
 
     # -- One document -----------------------------------------------------------------------------
 
@@ -464,173 +423,3 @@ class Database(MutableMapping[str, Doc]):
         from couchette.endpoints import sync
 
         return sync(self, other, **options)
-
-    # -- The database itself ----------------------------------------------------------------------
-
-    def info(self) -> Doc:
-        """Counts, sequences and sizes, in the shape of CouchDB's ``GET /db``.
-
-        ``conflict_count`` is how many documents have several live leaves. ``sizes`` are bytes: ``file`` is the
-        whole file, ``active`` what is in use of it; ``external`` is not measured apart.
-        """
-        return self._pool.read(store.info, self.name)
-
-    def get_revs_limit(self) -> int:
-        """How many revisions are kept on each leaf's path."""
-        return self._pool.read(store.read_meta).revs_limit
-
-    def set_revs_limit(self, revs_limit: int) -> None:
-        """Keep so many revisions on each leaf's path, in all documents that are written from now on.
-
-        Raises:
-            BadRequest: it is not a positive integer.
-        """
-        self._pool.write(store.write_revs_limit, revs_limit)
-
-    def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
-        """Drop the bodies of revisions that are not leaves, and attachment content that nothing names.
-
-        Their revs stay known. Others may read and write meanwhile, since it works in short transactions. Return
-        what it freed: ``{"bodies", "attachments", "bytes"}``; ``bytes`` went back to the file system, which sees it
-        when SQLite next moves its write-ahead log to the file, at the latest when the database is closed.
-
-        Args:
-            progress: called after each of the transactions with what is freed so far. When it raises, compaction
-                ends there; what is done stays done.
-        """
-        freed = Freed(bodies=0, attachments=0, bytes=0)
-        for freed in store.compaction(self._pool):
-            if progress is not None:
-                progress(freed)
-        return freed
-
-    def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:
-        """Forget leaves, ``{id: [rev, ...]}``, as if they never were; a document without leaves is gone.
-
-        Return ``{"purge_seq": None, "purged": {id: [rev, ...]}}``, without revisions that are not leaves. It does not
-        replicate: to delete a document everywhere, :meth:`remove` it. Content of attachments goes at :meth:`compact`.
-
-        Raises:
-            BadRequest: an id or rev is malformed; nothing is purged.
-        """
-        return self._pool.write(store.purge, revs)
-
-    def purged_infos(self, since: int | str = 0) -> list[Doc]:
-        """What was purged after ``since``, oldest first: ``[{"purge_seq", "id", "revs"}]``.
-
-        ``since`` is 0, ``"now"``, or a ``purge_seq`` from here or from :meth:`info`.
-        """
-        return self._pool.read(store.purged_infos, since)
-
-    def verify(self) -> list[dict[str, str]]:
-        """Check every invariant of the file, on one snapshot; nothing is changed.
-
-        Return what is wrong, ``[{"id"?, "rev"?, "problem"}]`` with a sentence each: ``[]`` for a sound database. It
-        reads everything, all content of attachments included.
-        """
-        return self._pool.read(store.verify)
-
-    def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
-        """Write the whole database to a binary file, as JSON lines; :func:`couchette.load` restores it.
-
-        It is one snapshot; others may write meanwhile. Return the counts of ``documents``, ``revisions``,
-        ``attachments`` and ``local`` documents.
-
-        Args:
-            file: anything with a ``write`` that takes bytes.
-            progress: called after each document with how many are written, and how many there are.
-        """
-        return self._pool.read(store.dump, file, progress)
-
-    def close(self) -> None:
-        """Close the file. Calling it again does nothing."""
-        self._pool.close()
-
-    def destroy(self) -> None:
-        """Close the database and delete its file."""
-        self._pool.close()
-        if self.path != ":memory:":
-            for suffix in ("", "-wal", "-shm"):
-                Path(self.path + suffix).unlink(missing_ok=True)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the database was closed."""
-        return self._pool.closed
-
-    def __enter__(self) -> Database:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<couchette.Database {self.path!r}{' closed' if self.closed else ''}>"
-
-    # -- Mapping ----------------------------------------------------------------------------------
-
-    def __getitem__(self, id: str) -> Doc:
-        """The document. Raises NotFound, which is a KeyError."""
-        doc: Doc = self.get(id)
-        return doc
-
-    def __setitem__(self, id: str, doc: Doc) -> None:
-        """Save the document under this id, and leave ``_id`` and ``_rev`` in it.
-
-        Without a ``_rev`` it replaces the current revision, whichever that is.
-        """
-        if not isinstance(doc, MutableMapping):
-            raise BadRequest("Document must be a JSON object", f"Give a dict, not {type(doc).__name__}.")
-        result = self._pool.write(_replace, id, doc)
-        doc["_id"], doc["_rev"] = result["id"], result["rev"]
-
-    def __delitem__(self, id: str) -> None:
-        """Delete the document's current revision. Raises NotFound, which is a KeyError."""
-        self._pool.write(_remove_winner, id)
-
-    def __contains__(self, id: object) -> bool:
-        try:
-            self.get(id)  # type: ignore[arg-type]
-        except (NotFound, BadRequest):
-            return False
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        """The ids, in order, in pages; what is written meanwhile is seen if it lies ahead."""
-        rows = self.all_docs(limit=_ITER_PAGE)["rows"]
-        while rows:
-            for row in rows:
-                yield row["id"]
-            if len(rows) < _ITER_PAGE:
-                return
-            # The next id in order, if there were one; the last row may be deleted by now.
-            rows = self.all_docs(start_key=rows[-1]["id"] + "\0", limit=_ITER_PAGE)["rows"]
-
-    def __len__(self) -> int:
-        """How many documents there are, deleted ones not counted."""
-        count: int = self.info()["doc_count"]
-        return count
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-_ITER_PAGE = 1000
-
-
-def _replace(conn: Any, doc_id: str, doc: Mapping[str, Any]) -> Doc:
-    """Put on top of the current revision where the document names none, in the same transaction."""
-    if doc.get("_rev") is None:
-        doc = {key: value for key, value in doc.items() if key != "_rev"}
-        with suppress(NotFound):
-            doc["_rev"] = store.get(conn, doc_id)["_rev"]
-    return store.put(conn, doc, id=doc_id)
-
-
-def _remove_winner(conn: Any, doc_id: str) -> Doc:
-    return store.remove(conn, doc_id, store.get(conn, doc_id)["_rev"])

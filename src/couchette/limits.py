@@ -41,6 +41,9 @@ REV_KEYS_CACHED: Final = 4096
 REV_KEY_CHARS_CACHED: Final = 64
 """Longer member names are data rather than schema and are not kept, so the cache stays below 1 MB."""
 
+ITERATED_PAGE_DOCS: Final = 1000
+"""Ids that iterating a database reads at a time: a fraction of a millisecond, and little memory."""
+
 # -- SQLite ---------------------------------------------------------------------------------------
 
 BUSY_TIMEOUT_MS: Final = 5000

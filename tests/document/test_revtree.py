@@ -427,3 +427,14 @@ def test_ten_thousand_revisions_stay_usable(leaves):
 
     assert len(tree) == 10_000
     assert seconds(write) < 1.0
+
+
+@given(honest_edits())
+def test_what_is_a_leaf_and_what_is_deleted_follow_from_the_leaves(edits):
+    tree = RevTree()
+    for edit in edits:
+        tree, _ = tree.merge_path(edit.path, deleted=edit.deleted, seq=edit.seq)
+    leaves = {leaf.rev for leaf in tree.leaves()}
+    assert {rev for rev in tree if tree.is_leaf(rev)} == leaves
+    assert not tree.is_leaf("9-unknown")
+    assert tree.is_deleted() == all(leaf.deleted for leaf in tree.leaves())

@@ -209,6 +209,14 @@ class RevTree:
         """The rev that all replicas show as the document."""
         return self._best_first[0].rev
 
+    def is_leaf(self, rev: str) -> bool:
+        """Whether `rev` is known and no other follows it."""
+        return rev in self._leaf_revs
+
+    def is_deleted(self) -> bool:
+        """Whether all leaves are deleted, so that the document is."""
+        return all(self._nodes[rev].deleted for rev in self._leaf_revs)
+
     def leaves(self) -> list[Leaf]:
         """The leaves, best first: live before deleted, then the greater number, then the greater id."""
         return list(self._best_first)

@@ -114,12 +114,11 @@ class Branches:
         """The leaf that a new edit builds on; None where CouchDB answers 409."""
         if not len(self.tree):
             return None
-        best = self.tree.leaves()[0]
+        gone = self.tree.is_deleted()
         if not draft.ids:
-            return best.rev if best.deleted and not draft.deleted else None
+            return self.tree.winner if gone and not draft.deleted else None
         parent = f"{draft.start}-{draft.ids[0]}"
-        leaf = next((leaf for leaf in self.tree.leaves() if leaf.rev == parent), None)
-        return None if leaf is None or best.deleted else parent
+        return parent if self.tree.is_leaf(parent) and not gone else None
 
     def _attachments(self, history: Iterable[str]) -> Placed:
         """The attachments of the nearest stored revision of a history, newest first."""

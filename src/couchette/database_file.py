@@ -1,0 +1,161 @@
+"""A database as a file: opening and closing it, what it holds in numbers, and its upkeep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from couchette import store
+from couchette.pool import Durability, Pool
+from couchette.store import Freed
+
+if TYPE_CHECKING:
+    from couchette.store import SupportsWrite
+
+Doc = dict[str, Any]
+
+
+class DatabaseFile:
+    """What :class:`~couchette.Database` can do with its file as a whole."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        name: str | None = None,
+        revs_limit: int | None = None,
+        durability: Durability = "normal",
+        auto_compaction: bool | None = None,
+    ) -> None:
+        """Open the file, making it if it is not there.
+
+        Args:
+            path: the file; ``":memory:"`` for a database that ends with this object.
+            name: shown as ``db_name``; the file's name without its ending by default.
+            revs_limit: revisions kept on each leaf's path from now on; stored in the file (1000 at first).
+            durability: ``"normal"`` survives a crash of the program; a power cut may take the newest
+                commits, never the file. ``"full"`` waits for the disk at each commit.
+            auto_compaction: whether a write drops the bodies that it supersedes, from now on, so that only
+                leaves can be read; stored in the file (False at first). See :meth:`compact` for the rest.
+
+        Raises:
+            NotADatabase: the file is something else.
+            NewerSchema: the file was written by a newer couchette.
+            StoreError: the file cannot be opened.
+        """
+        self._pool = Pool(path, durability=durability)
+        self.path = self._pool.path
+        self.name = name if name is not None else Path(self.path).stem
+        try:
+            if revs_limit is not None:
+                self.set_revs_limit(revs_limit)
+            if auto_compaction is not None:
+                self._pool.write(store.write_auto_compaction, auto_compaction)
+        except BaseException:
+            self._pool.close()
+            raise
+
+    def info(self) -> Doc:
+        """Counts, sequences and sizes, in the shape of CouchDB's ``GET /db``.
+
+        ``conflict_count`` is how many documents have several live leaves. ``sizes`` are bytes: ``file`` is the
+        whole file, ``active`` what is in use of it; ``external`` is not measured apart.
+        """
+        return self._pool.read(store.info, self.name)
+
+    def get_revs_limit(self) -> int:
+        """How many revisions are kept on each leaf's path."""
+        return self._pool.read(store.read_meta).revs_limit
+
+    def set_revs_limit(self, revs_limit: int) -> None:
+        """Keep so many revisions on each leaf's path, in all documents that are written from now on.
+
+        Raises:
+            BadRequest: it is not a positive integer.
+        """
+        self._pool.write(store.write_revs_limit, revs_limit)
+
+    def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
+        """Drop the bodies of revisions that are not leaves, and attachment content that nothing names.
+
+        Their revs stay known. Others may read and write meanwhile, since it works in short transactions. Return
+        what it freed: ``{"bodies", "attachments", "bytes"}``; ``bytes`` went back to the file system, which sees it
+        when SQLite next moves its write-ahead log to the file, at the latest when the database is closed.
+
+        Args:
+            progress: called after each of the transactions with what is freed so far. When it raises, compaction
+                ends there; what is done stays done.
+        """
+        freed = Freed(bodies=0, attachments=0, bytes=0)
+        for freed in store.compaction(self._pool):
+            if progress is not None:
+                progress(freed)
+        return freed
+
+    def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:
+        """Forget leaves, ``{id: [rev, ...]}``, as if they never were; a document without leaves is gone.
+
+        Return ``{"purge_seq": None, "purged": {id: [rev, ...]}}``, without revisions that are not leaves. It does not
+        replicate: to delete a document everywhere, :meth:`remove` it. Content of attachments goes at :meth:`compact`.
+
+        Raises:
+            BadRequest: an id or rev is malformed; nothing is purged.
+        """
+        return self._pool.write(store.purge, revs)
+
+    def purged_infos(self, since: int | str = 0) -> list[Doc]:
+        """What was purged after ``since``, oldest first: ``[{"purge_seq", "id", "revs"}]``.
+
+        ``since`` is 0, ``"now"``, or a ``purge_seq`` from here or from :meth:`info`.
+        """
+        return self._pool.read(store.purged_infos, since)
+
+    def verify(self) -> list[dict[str, str]]:
+        """Check every invariant of the file, on one snapshot; nothing is changed.
+
+        Return what is wrong, ``[{"id"?, "rev"?, "problem"}]`` with a sentence each: ``[]`` for a sound database. It
+        reads everything, all content of attachments included.
+        """
+        return self._pool.read(store.verify)
+
+    def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
+        """Write the whole database to a binary file, as JSON lines; :func:`couchette.load` restores it.
+
+        It is one snapshot; others may write meanwhile. Return the counts of ``documents``, ``revisions``,
+        ``attachments`` and ``local`` documents.
+
+        Args:
+            file: anything with a ``write`` that takes bytes.
+            progress: called after each document with how many are written, and how many there are.
+        """
+        return self._pool.read(store.dump, file, progress)
+
+    def close(self) -> None:
+        """Close the file. Calling it again does nothing."""
+        self._pool.close()
+
+    def destroy(self) -> None:
+        """Close the database and delete its file."""
+        self._pool.close()
+        if self.path != ":memory:":
+            for suffix in ("", "-wal", "-shm"):
+                Path(self.path + suffix).unlink(missing_ok=True)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the database was closed."""
+        return self._pool.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<couchette.Database {self.path!r}{' closed' if self.closed else ''}>"
