@@ -112,8 +112,8 @@ def bulk_docs(conn: apsw.Connection, docs: Iterable[Mapping[str, Any]], *, new_e
         elif doc_id[:1] == "_" and doc_id.startswith(LOCAL):
             results[index] = put_local(conn, doc_id, _draft(doc, new_edits), new_edits=new_edits)
         elif new_edits:
-            results[index] = batch.edit_new(doc_id, doc) or _edit(batch, doc_id, split(doc))
-        elif not batch.graft_new(doc_id, doc):
+            results[index] = batch.edit_plain(doc_id, doc) or _edit(batch, doc_id, split(doc))
+        elif not batch.graft_plain(doc_id, doc):
             _graft(batch, doc_id, _draft(doc, new_edits))
     batch.write()
     return results if new_edits else []
