@@ -14,6 +14,7 @@ with its own stack serves all containers, and no nesting reaches Python's recurs
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from struct import Struct
@@ -137,13 +138,12 @@ def new_rev(
 
 def pack_path(ids: Sequence[str]) -> bytes | None:
     """The 16 raw bytes of each id, in the same order; None when any is not 32 lowercase hex digits."""
-    text = " ".join(ids)
     try:
-        blob = bytes.fromhex(text)
+        blob = unhexlify("".join(ids))
     except ValueError:
         return None
-    # fromhex takes capitals and other spaces too; written again, only ids of the right form are the same.
-    return blob if len(blob) == 16 * len(ids) and blob.hex(" ", 16) == text else None
+    # unhexlify takes capitals too and does not see where an id ends: written again, only the right form is the same.
+    return blob if len(blob) == 16 * len(ids) and blob.hex(" ", 16) == " ".join(ids) else None
 
 
 def unpack_path(blob: bytes) -> list[str]:

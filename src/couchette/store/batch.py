@@ -26,6 +26,7 @@ from couchette.store.schema import read_meta, write_counts
 Result = dict[str, Any]
 _NO_ATTACHMENTS: Placed = []
 INSERT = "INSERT INTO docs(seq, id, cur, rev, deleted, prev, tree, atts, body) VALUES(?,?,?,?,?,?,?,?,?)"
+INSERT_NEW = "INSERT INTO docs(seq, id, cur, rev, deleted, tree, body) VALUES(?,?,1,?,0,?,?)"
 RETIRE = "UPDATE docs SET cur=0, tree=NULL WHERE seq=?"
 DROP_LINEAR = """
     WITH RECURSIVE older(at) AS (VALUES(?) UNION SELECT prev FROM docs JOIN older ON seq=at WHERE prev IS NOT NULL)
@@ -61,6 +62,7 @@ class Batch:
         self._ancestor_bytes = (meta.revs_limit - 1) * 16
         self._heads = self._find_heads(ids)
         self._inserts: list[tuple[Any, ...]] = []
+        self._new: list[tuple[int, str, str, bytes | None, bytes]] = []
         self._retired: list[tuple[int]] = []
 
     def write(self) -> None:
@@ -69,6 +71,8 @@ class Batch:
             self.conn.executemany(DROP_LINEAR if self.auto_compaction else RETIRE, self._retired)
         if self._inserts:
             self.conn.executemany(INSERT, self._inserts)
+        if self._new:
+            self.conn.executemany(INSERT_NEW, self._new)
         if self.update_seq != self._first_seq:
             write_counts(self.conn, self.update_seq, self.doc_count, self.del_count)
 
@@ -116,12 +120,13 @@ class Batch:
         if body is None:
             return None
         rev = new_rev(fields, parent=parent)
+        self.update_seq = seq = self.update_seq + 1
         if prev is None:
             self.doc_count += 1
+            self._new.append((seq, doc_id, rev, None, body))
         else:
             self._retired.append((prev,))
-        self.update_seq = seq = self.update_seq + 1
-        self._inserts.append((seq, doc_id, 1, rev, 0, prev, tree, None, body))
+            self._inserts.append((seq, doc_id, 1, rev, 0, prev, tree, None, body))
         return {"ok": True, "id": doc_id, "rev": rev}
 
     def graft_plain(self, doc_id: str, doc: Any) -> bool:
@@ -146,8 +151,7 @@ class Batch:
             return False
         self.update_seq = seq = self.update_seq + 1
         self.doc_count += 1
-        tree = packed[16 : self._path_bytes] or None
-        self._inserts.append((seq, doc_id, 1, rev, 0, None, tree, None, body))
+        self._new.append((seq, doc_id, rev, packed[16 : self._path_bytes] or None, body))
         return True
 
     # -- New edits --------------------------------------------------------------------------------

@@ -104,7 +104,8 @@ def bulk_docs(conn: apsw.Connection, docs: Iterable[Mapping[str, Any]], *, new_e
     batch = Batch(conn, ids)
     repeated = _repeated(ids)
     # Documents are taken apart one at a time, so that what they hold is freed at once: it is faster, too.
-    for index in sorted(range(len(ids)), key=ids.__getitem__):
+    in_order = range(len(ids)) if ids == sorted(ids) else sorted(range(len(ids)), key=ids.__getitem__)
+    for index in in_order:
         doc_id, doc = ids[index], docs[index]
         if doc_id in repeated:
             if repeated[doc_id][0] == index:
