@@ -39,8 +39,6 @@ _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | o
 _ATOMS = frozenset({str, int, bool, type(None)})
 _TOKEN = re.compile(rb'[{}\[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}\[\],:"]+')
 _BACKSLASH = ord("\\")
-_DIGITS_TO_ZEROS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
-_INEXACT_DIGITS = b"0" * 19
 _OPENERS = (b"[", b"{", b":")
 
 _decode = msgspec.json.Decoder().decode
@@ -79,7 +77,7 @@ def dumps(value: Any) -> bytes:
 
 
 def dumps_noting_exactness(value: Any, *, levels_max: int = JSON_NESTING_MAX) -> tuple[bytes, bool]:
-    """As :func:`dumps`, and whether orjson alone reads the text exactly; costs nothing, unlike :func:`is_exact`."""
+    """As :func:`dumps`, and whether orjson alone reads the text exactly."""
     text = dumps_unchecked(value)
     if text is None or hides_nan(value, text):
         return _dumps_slowly(value, levels_max)
@@ -92,11 +90,6 @@ def dumps_unchecked(value: Any) -> bytes | None:
         return b"%b" % orjson.dumps(value, None, _STRICT)
     except TypeError:
         return None
-
-
-def is_exact(body: bytes) -> bool:
-    """Whether orjson alone reads this text exactly: it has no 19 digits in a row, so no integer beyond 64 bits."""
-    return body.translate(_DIGITS_TO_ZEROS).find(_INEXACT_DIGITS) < 0
 
 
 def refusal(value: Any) -> BadRequest:

@@ -82,7 +82,7 @@ async def test_a_context_may_be_entered_again_inside_itself():
     async with peer:
         async with peer:
             pass
-        await peer.info()
+        assert (await peer.info()).identity == "http://host/db"
 
 
 async def test_info_is_the_url_and_the_start_time():
@@ -98,8 +98,10 @@ async def test_a_server_s_root_is_not_a_database():
 
 
 async def test_creating_a_database_that_exists_is_no_error():
-    async with Server({"PUT": (412, {"error": "file_exists", "reason": "x"})}).peer() as peer:
+    server = Server({"PUT": (412, {"error": "file_exists", "reason": "x"})})
+    async with server.peer() as peer:
         await peer.create()
+    assert [request.method for request in server.requests][-1] == "PUT"
 
 
 async def test_a_checkpoint_that_is_not_there_is_none():

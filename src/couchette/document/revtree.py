@@ -265,10 +265,6 @@ class RevTree:
             path.append(parents[0])
         return path
 
-    def roots(self) -> list[str]:
-        """The revs without a parent, ascending."""
-        return sorted((rev for rev, node in self._nodes.items() if not node.parents), key=rev_key)
-
     def children(self, rev: str) -> list[str]:
         """The revs that name `rev` as a parent, ascending."""
         return sorted(self._children.get(rev, ()), key=rev_key)

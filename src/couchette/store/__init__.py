@@ -12,7 +12,7 @@ from couchette.store.dump import SupportsWrite, dump
 from couchette.store.feed import changes, info, parse_seq, update_seq
 from couchette.store.listing import UNSET, all_docs
 from couchette.store.load import Loader
-from couchette.store.local import get_local, local_docs
+from couchette.store.local import local_docs
 from couchette.store.purge import purge, purged_infos
 from couchette.store.read import bulk_get, get, get_plain, revs_diff
 from couchette.store.schema import check, migrate, read_meta, write_auto_compaction, write_revs_limit
@@ -34,7 +34,6 @@ __all__ = [
     "dump",
     "get",
     "get_attachment",
-    "get_local",
     "get_plain",
     "history",
     "info",
