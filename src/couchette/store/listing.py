@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -12,7 +13,7 @@ from couchette import jsonio
 from couchette.errors import QueryParseError
 from couchette.limits import SQLITE_INT_MAX
 from couchette.store.read import View, add_meta
-from couchette.store.rows import COLUMNS, PLAIN_BODY, Row, row_at, winner_rows
+from couchette.store.rows import COLUMNS, Row, winner_row, winner_rows
 from couchette.store.schema import read_meta
 
 
@@ -24,6 +25,9 @@ class Unset:
 
 
 UNSET: Final = Unset()
+
+
+_STUBS = View()
 
 
 class _Range(NamedTuple):
@@ -65,7 +69,8 @@ def all_docs(
     if limit is not None:
         check_count("limit", limit)
     total = conn.execute("SELECT doc_count FROM meta").get
-    view = View(attachments=attachments, att_encoding_info=att_encoding_info)
+    plain = not (attachments or att_encoding_info)
+    view = _STUBS if plain else View(attachments=attachments, att_encoding_info=att_encoding_info)
     offset: int | None
     if keys is not None:
         if start_key is not UNSET or end_key is not UNSET:
@@ -113,23 +118,22 @@ def _span(key: Any, start_key: Any, end_key: Any, inclusive: bool, descending: b
 _NOTHING = _Range(None, None, True, False, True)
 
 
-def _where(span: _Range) -> tuple[str, list[str]]:
-    low, high = (">=", "<=") if not span.descending else ("<=", ">=")
-    clauses, values = ["cur=1", "deleted=0"], []
-    if span.first is not None:
-        clauses.append(f"id{low}?")
-        values.append(span.first)
-    if span.final is not None:
-        clauses.append(f"id{high if span.inclusive else high[0]}?")
-        values.append(span.final)
-    return " AND ".join(clauses), values
-
-
 def _select(conn: apsw.Connection, columns: str, span: _Range, skip: int, limit: int) -> Any:
-    where, values = _where(span)
-    order = "DESC" if span.descending else "ASC"
-    sql = f"SELECT {columns} FROM docs WHERE {where} ORDER BY id {order} LIMIT ? OFFSET ?"
-    return conn.execute(sql, (*values, limit, skip))
+    first, final = span.first, span.final
+    sql = _statement(columns, first is not None, final is not None, span.inclusive, span.descending)
+    bounds = () if first is None else (first,)
+    return conn.execute(sql, (*bounds, limit, skip) if final is None else (*bounds, final, limit, skip))
+
+
+@cache  # A text that is made anew has to be hashed anew to find its prepared statement.
+def _statement(columns: str, first: bool, final: bool, inclusive: bool, descending: bool) -> str:
+    low, high, order = ("<=", ">=", "DESC") if descending else (">=", "<=", "ASC")
+    clauses = ["cur=1", "deleted=0"]
+    if first:
+        clauses.append(f"id{low}?")
+    if final:
+        clauses.append(f"id{high if inclusive else high[0]}?")
+    return f"SELECT {columns} FROM docs WHERE {' AND '.join(clauses)} ORDER BY id {order} LIMIT ? OFFSET ?"
 
 
 def _with_docs(
@@ -139,13 +143,15 @@ def _with_docs(
         listed = [Row._make(row) for row in _select(conn, COLUMNS, span, skip, limit)]
         return [_row(conn, row, conflicts, view) for row in listed]
     rows = []
-    for id, rev, body, seq in _select(conn, f"id, rev, {PLAIN_BODY}, seq", span, skip, limit).fetchall():
+    for id, rev, body, atts in _select(conn, "id, rev, body, atts", span, skip, limit).fetchall():
         # The ordinary document is put together right here: a call for each would cost a third more.
-        if body is not None:
+        if atts is None and type(body) is bytes:
             doc = loads(body)
             doc["_id"], doc["_rev"] = id, rev
         else:
-            doc = view.doc(conn, row_at(conn, seq))
+            row = winner_row(conn, id)
+            assert row is not None
+            doc = view.doc(conn, row)
         rows.append({"id": id, "key": id, "value": {"rev": rev}, "doc": doc})
     return rows
 

@@ -21,9 +21,6 @@ from couchette.document.revtree import RevTree
 
 COLUMNS = "seq, docs.id, rev, deleted, prev, tree, atts, body"
 
-PLAIN_BODY = "CASE WHEN atts IS NULL AND typeof(body)='blob' THEN body END"
-"""The body where it is all of the document and orjson reads it exactly, else NULL: told by SQLite, it costs nothing."""
-
 
 class Row(NamedTuple):
     """One stored body, in the order of ``COLUMNS``."""
