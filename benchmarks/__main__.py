@@ -1,78 +1,83 @@
-"""Run the benchmarks and print a table of ratios.
+"""Run the benchmarks and print tables of ratios.
 
-Each round measures raw apsw and couchette in turn on the same documents and disk; a ratio is taken
+Each round measures the other and couchette in turn on the same documents and disk; a ratio is taken
 within its round, and the median over the rounds is shown, so that a noisy machine moves both sides.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import shutil
-import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import changing_ops, store_ops
+from benchmarks import changing_ops, peer_ops, shape_ops, store_ops
+from benchmarks.documents import KINDS, Kind
+from benchmarks.results import Figure, Measured, Results
+
+Measure = Callable[[Path, int], Iterator[Measured | Figure]]
 
 
-class Line(NamedTuple):
-    """One row of the table: operations a second, ours and raw, for each round."""
+class Suite(NamedTuple):
+    """Benchmarks that are run and shown together, with their usual number of documents and rounds."""
 
-    name: str
-    raw_name: str
-    target: float | None
-    raw: list[float]
-    ours: list[float]
+    title: str
+    measure: Measure
+    docs: int
+    rounds: int
 
-    @property
-    def ratio(self) -> float:
-        """The median of the rounds' ratios."""
-        return statistics.median(ours / raw for ours, raw in zip(self.ours, self.raw, strict=True))
 
-    @property
-    def reached(self) -> bool:
-        """Whether the ratio is what it must be at least, where that is set."""
-        return self.target is None or self.ratio >= self.target
+def _documents(folder: Path, count: int, kind: Kind) -> Iterator[Measured]:
+    yield from store_ops.measure(folder, count, kind)
+    yield from changing_ops.measure(folder, count, kind)
+
+
+SUITES = {
+    **{
+        name: Suite(f"Documents of {kind.name}", partial(_documents, kind=kind), 50_000 if kind.long else 100_000, 5)
+        for name, kind in zip(("documents", "random-ids", "long", "long-random-ids"), KINDS, strict=True)
+    },
+    "shapes": Suite("Long histories, large databases", shape_ops.measure, 1_000_000, 3),
+    "peers": Suite("Others, at the same work", peer_ops.measure, 20_000, 3),
+}
 
 
 def main() -> int:
-    """Print the table; 0 if every ratio reaches its target."""
+    """Print the tables; 0 if everything reaches what is set for it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--docs", type=int, default=100_000, help="documents (default 100000)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts (default 5)")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"any of {', '.join(SUITES)} (default documents)")
+    parser.add_argument("--all", action="store_true", help="every suite")
+    parser.add_argument("--docs", type=int, help="documents, in place of the suite's number")
+    parser.add_argument("--rounds", type=int, help="rounds, in place of the suite's; the median counts")
     options = parser.parse_args()
-    lines: dict[str, Line] = {}
-    for number in range(1, options.rounds + 1):
-        print(f"round {number} of {options.rounds}", file=sys.stderr, flush=True)
+    if unknown := set(options.suites) - set(SUITES):
+        parser.error(f"there is no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    missed = []
+    for name in SUITES if options.all else options.suites or ["documents"]:
+        results = _run(SUITES[name], options.docs, options.rounds)
+        missed += results.missed()
+    return 1 if missed else 0
+
+
+def _run(suite: Suite, docs: int | None, rounds: int | None) -> Results:
+    results = Results()
+    docs, rounds = docs or suite.docs, rounds or suite.rounds
+    for number in range(1, rounds + 1):
+        print(f"{suite.title}: round {number} of {rounds}", file=sys.stderr, flush=True)
         folder = Path(tempfile.mkdtemp(prefix="couchette-bench-"))
         try:
-            measured = itertools.chain(
-                store_ops.measure(folder, options.docs), changing_ops.measure(folder, options.docs)
-            )
-            for name, raw_name, target, raw, ours in measured:
-                line = lines.setdefault(name, Line(name, raw_name, target, [], []))
-                line.raw.append(raw)
-                line.ours.append(ours)
+            for one in suite.measure(folder, docs):
+                results.add(one)
         finally:
             shutil.rmtree(folder)
-    for text in table(list(lines.values())):
+    print(f"\n## {suite.title}\n\n{docs:,} documents, median of {rounds} rounds.\n")
+    for text in results.tables():
         print(text)
-    return 0 if all(line.reached for line in lines.values()) else 1
-
-
-def table(lines: list[Line]) -> Iterator[str]:
-    """The results as a Markdown table."""
-    yield "| operation | couchette /s | raw apsw /s | ratio | target | raw apsw does |"
-    yield "|---|---|---|---|---|---|"
-    for line in lines:
-        ours, raw = (f"{statistics.median(rates):,.0f}" for rates in (line.ours, line.raw))
-        verdict = "" if line.reached else " **missed**"
-        target = "" if line.target is None else f"≥ {line.target:.2f}"
-        yield f"| {line.name} | {ours} | {raw} | {line.ratio:.2f}{verdict} | {target} | {line.raw_name} |"
+    return results
 
 
 if __name__ == "__main__":
