@@ -10,6 +10,7 @@ answers ``{"error", "reason"}``; ``str(exc)`` shows both sentences.
     │   ├── IllegalDocId                    400 illegal_docid
     │   ├── IllegalDatabaseName             400 illegal_database_name
     │   ├── DocValidation                   400 doc_validation
+    │   ├── DigestMismatch                  400 content_md5_mismatch
     │   └── QueryParseError                 400 query_parse_error
     ├── Unauthorized                        401 unauthorized
     ├── Forbidden                           403 forbidden
@@ -26,12 +27,18 @@ answers ``{"error", "reason"}``; ``str(exc)`` shows both sentences.
     ├── StoreError                          500 store_error         the file or its use
     │   ├── NotADatabase                    500 not_a_database
     │   ├── NewerSchema                     500 newer_schema
+    │   ├── WrongKey                        500 wrong_key
     │   ├── DatabaseBusy                    503 database_busy
     │   └── DatabaseClosed                  500 database_closed
     ├── RemoteError                         502 remote_error        the other side erred
     │   ├── Unreachable                     502 unreachable
-    │   └── NotCouchDB                      502 not_couchdb
+    │   ├── NotCouchDB                      502 not_couchdb
+    │   ├── TLSFailed                       502 tls_failed
+    │   └── TooManyRequests                 429 too_many_requests
     ├── ReplicationFailed                   500 replication_failed
+    ├── FunctionFailed                      500 function_failed     a design function erred
+    │   ├── CompilationFailed               500 compilation_error
+    │   └── LimitExceeded                   500 os_process_error
     └── MissingExtra (also ImportError)     501 missing_extra
 """
 
@@ -95,6 +102,12 @@ class DocValidation(BadRequest):
     """A document with an unknown or malformed member that begins with an underscore."""
 
     default_error = "doc_validation"
+
+
+class DigestMismatch(BadRequest):
+    """The content that arrived does not have the digest that was announced."""
+
+    default_error = "content_md5_mismatch"
 
 
 class QueryParseError(BadRequest):
@@ -208,6 +221,12 @@ class NewerSchema(StoreError):
     default_error = "newer_schema"
 
 
+class WrongKey(StoreError):
+    """The file is encrypted, and the key is missing or another one; or a key came for a file in clear."""
+
+    default_error = "wrong_key"
+
+
 class DatabaseBusy(StoreError):
     """Another writer held the file longer than the busy timeout."""
 
@@ -240,10 +259,44 @@ class NotCouchDB(RemoteError):
     default_error = "not_couchdb"
 
 
+class TLSFailed(RemoteError):
+    """The two sides do not agree on TLS, or the server's certificate is not trusted."""
+
+    default_error = "tls_failed"
+
+
+class TooManyRequests(RemoteError):
+    """The server asks to be left alone for longer than we wait."""
+
+    default_status = 429
+    default_error = "too_many_requests"
+
+
 class ReplicationFailed(CouchetteError):
     """A replication stopped. What it had written stays, and the next one resumes after it."""
 
     default_error = "replication_failed"
+
+
+class FunctionFailed(CouchetteError):
+    """A design function raised, gave a wrong answer, or ran out of its time, memory or stack.
+
+    ``error`` is CouchDB's word for what happened, or the function's own (``throw ["error", word, reason]``).
+    """
+
+    default_error = "function_failed"
+
+
+class CompilationFailed(FunctionFailed):
+    """The source of a design function does not compile, or is no function. A write of the document answers with 400."""
+
+    default_error = "compilation_error"
+
+
+class LimitExceeded(FunctionFailed):
+    """A design function ran out of its time, memory or stack; CouchDB ends the process that runs it."""
+
+    default_error = "os_process_error"
 
 
 class MissingExtra(CouchetteError, ImportError):
@@ -264,11 +317,13 @@ BY_STATUS: dict[int, type[CouchetteError]] = {
     415: BadContentType,
     416: RangeNotSatisfiable,
     417: ExpectationFailed,
+    429: TooManyRequests,
 }
 BY_ERROR: dict[str, type[CouchetteError]] = {
     "illegal_docid": IllegalDocId,
     "illegal_database_name": IllegalDatabaseName,
     "doc_validation": DocValidation,
+    "content_md5_mismatch": DigestMismatch,
     "query_parse_error": QueryParseError,
     "file_exists": DatabaseExists,
     "missing_stub": MissingStub,
@@ -281,3 +336,8 @@ def from_answer(status: int, error: str, reason: str, hint: str = "") -> Couchet
     if kind is NotFound and reason == "Database does not exist.":
         kind = DatabaseNotFound
     return kind(reason, hint, status=status, error=error)
+
+
+def is_passing(exc: BaseException) -> bool:
+    """Whether the other side may do better by itself: it cannot be reached, is in trouble, or has too much to do."""
+    return isinstance(exc, RemoteError) and not isinstance(exc, NotCouchDB | TLSFailed)

@@ -22,6 +22,24 @@ JSON_NESTING_READ_MAX: Final = 1024
 ATTACHMENT_CHUNK_BYTES: Final = 256 * 1024
 """Attachment content is stored in rows of this size: as fast as larger ones, and memory stays bounded."""
 
+ATTACHMENT_PORTION_CHUNKS: Final = 8
+"""Chunks (2 MB) of an attachment that arrives which are held in memory and then stored in one transaction; what is
+smaller is stored with its document. Larger portions are no faster, and each upload under way holds one."""
+
+ATTACHMENT_HOP_BYTES: Final = 1024 * 1024
+"""Content that is read, or taken in, by one hop to a worker thread: a hop takes as long as reading 256 KB."""
+
+UPLOAD_IDLE_S: Final = 3600
+"""An upload that stored nothing for so long was interrupted, and compaction frees it. One that only has a very slow
+source says every ``UPLOAD_TOUCH_S`` that it lives."""
+
+UPLOAD_TOUCH_S: Final = 600
+"""How often a slow upload says that it lives."""
+
+UPLOAD_CACHED_BYTES: Final = 16 * 1024 * 1024
+"""After so much of an upload its pages are dropped from the writer's page cache, where nobody needs them: otherwise
+they would fill all of it."""
+
 DATABASE_NAME_BYTES_MAX: Final = 238
 """CouchDB's ``max_database_name_length``: the file system's 255 less its own suffixes."""
 
@@ -79,6 +97,9 @@ STATEMENT_CACHE: Final = 100
 IDLE_READERS_MAX: Final = 8
 """Read connections kept open between uses; more are opened under load and closed after it."""
 
+IDLE_READERS_KEYED_MAX: Final = 40
+"""The same for an encrypted file, where opening one takes 35 ms of deriving the key: as many as anyio has threads."""
+
 FOREIGN_WRITES_POLL_S: Final = 0.5
 """How often a waiting reader looks for commits of other processes, which cannot wake it."""
 
@@ -89,6 +110,30 @@ LOAD_LINES: Final = 500
 """Lines of a dump restored in one transaction: the write-ahead log stays below 125 MB where they are attachments'
 chunks, and with ordinary documents more of them gain nothing."""
 
+# -- Indexes --------------------------------------------------------------------------------------
+
+INDEX_BATCH_DOCS: Final = 500
+"""Documents that an index follows in one transaction: one call of JavaScript; writers wait for 10 ms."""
+
+INDEX_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""A batch of large documents ends here, so that building an index takes little memory whatever is in the database."""
+
+INDEX_VALUE_BYTES: Final = 1000
+"""A longer value does not lie in its row: rows are in the order of their keys, and large ones spread the pages."""
+
+INDEX_FAN_OUT_BITS: Final = 5
+"""A partial result stands for 2**5 rows or partial results on average. With fewer there are more levels to go through,
+with more there is more to compute at the ends of a range and after each change."""
+
+INDEX_STALE_NODES: Final = 500
+"""Partial results computed anew in one transaction, of about 32 rows each."""
+
+INDEX_GROUP_ROWS: Final = 100
+"""A group of more rows is reduced by its partial results; fewer are as quickly read."""
+
+COMPILED_VIEWS_MAX: Final = 16
+"""Design documents whose views a database keeps compiled; one in JavaScript has a thread and about 1 MB."""
+
 # -- Replication ----------------------------------------------------------------------------------
 
 BATCH_DOCS: Final = 500
@@ -97,11 +142,60 @@ BATCH_DOCS: Final = 500
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """A push is cut into requests of about this size, well below common proxies' body limits."""
 
+FETCHES_AHEAD: Final = 2
+"""Fetches whose answers are awaited beside the one being handed on: the source works on one while we read another.
+With one a pull from a server on the same machine takes a third longer; with three it is no faster."""
+
 BATCHES_AHEAD: Final = 2
 """Batches fetched ahead of the one being written: enough to hide a round trip, little memory."""
 
+BATCH_DOCS_FIRST: Final = 100
+"""Revisions in the first fetch of a session: how large and how far away they are is not known yet."""
+
+BATCH_SECONDS_GOOD: Final = 1.0
+"""A fetch that takes less may be twice as large next time."""
+
+BATCH_SECONDS_LONG: Final = 5.0
+"""A fetch that takes longer is halved, so that a weak line gets something done between its cuts."""
+
+CHECKPOINT_INTERVAL_S: Final = 5.0
+"""Least time between two checkpoints of a session: each takes four requests, and saves only comparisons. CouchDB
+waits 30 s."""
+
 CHECKPOINT_HISTORY_MAX: Final = 50
 """Sessions kept in a checkpoint document, as CouchDB keeps them."""
+
+REFUSED_KEPT_MAX: Final = 10_000
+"""Refused documents that are remembered for another try: about 2 MB. With more of them no checkpoint is recorded."""
+
+REFUSED_REASON_CHARS: Final = 200
+"""Characters kept of the reason of a refusal: what a person needs, and little enough for the list to be stored."""
+
+LIVE_CHECK_S: Final = 600.0
+"""How often a live replication that has nothing to do offers refused documents again, since the target's rules may have
+changed, and looks whether both databases are still those that they were: a few requests."""
+
+RETRY_FIRST_S: Final = 1.0
+"""Pause of a live replication after the first failure; each further one doubles it."""
+
+RETRY_MAX_S: Final = 60.0
+"""Longest such pause: what one waits for after a server has come back, where nothing tells of it."""
+
+DENIED_RETRY_S: Final = 300.0
+"""Pause after a 401 or 403, unless the credentials are changed: only somebody's decision ends those."""
+
+JOB_RETRY_FIRST_S: Final = 30.0
+"""Pause of a job that ended by an error which waiting may or may not heal, such as a database that is not there; each
+further one doubles it. CouchDB's scheduler begins with 30 s too."""
+
+JOB_RETRY_MAX_S: Final = 8 * 3600.0
+"""Longest such pause; CouchDB's."""
+
+JOB_HISTORY_MAX: Final = 20
+"""Starts and crashes that are remembered of a job; CouchDB's ``max_history``."""
+
+JOBS_PAGE: Final = 100
+"""Changes of ``_replicator`` read at once, with their documents."""
 
 HTTP_CONNECTIONS: Final = 20
 """Connections of one replication to one host; CouchDB's ``http_connections``."""
@@ -115,17 +209,189 @@ HTTP_RETRIES: Final = 4
 HTTP_RETRY_PAUSE_S: Final = 0.25
 """First pause before a repeat; the n-th is 2**n times as long, as CouchDB's replicator does."""
 
+HTTP_BUSY_RETRIES: Final = 10
+"""Repeats of a request that a server puts off by 429: it does its work, and only wants less of it at a time."""
+
+HTTP_BUSY_PAUSE_MAX_S: Final = 25.0
+"""Longest pause after a 429 without Retry-After; the cap of CouchDB's own limiter."""
+
+RETRY_AFTER_MAX_S: Final = 120.0
+"""A server that asks for a longer pause ends the request with TooManyRequests; until then it is obeyed silently."""
+
+SESSION_LIFE_S: Final = 600.0
+"""Life of a session cookie that names none; CouchDB's default ``timeout``."""
+
+SESSION_RENEWED_AT: Final = 0.8
+"""Part of its life after which a session is renewed: a request that is queued then still arrives in time."""
+
+TOKEN_RENEWED_BEFORE_S: Final = 30.0
+"""A bearer token is renewed so long before it expires: clocks differ, and requests wait for their turn."""
+
+FEED_HEARTBEAT_S: Final = 10.0
+"""Newlines asked of a waiting changes feed; PouchDB's default. Common proxies cut a line after 60 s of silence."""
+
+FEED_SILENCE_S: Final = 30.0
+"""Silence on a changes feed after which it is given up: three heartbeats were missed."""
+
+LONGPOLL_S: Final = 25.0
+"""How long a waiting request waits where heartbeats do not come through: less than HTTP_TIMEOUT_S."""
+
+ATTACHMENT_INLINE_BYTES_MAX: Final = 1024 * 1024
+"""A larger attachment is streamed from one side to the other; smaller ones travel in batches, held in memory."""
+
 URL_PATH_MAX: Final = 7000
 """``atts_since`` and ``open_revs`` lists are cut so that a request path stays below this; CouchDB's bound."""
+
+# -- Find -----------------------------------------------------------------------------------------
+
+FIND_LIMIT: Final = 25
+"""Documents that a find returns when it is not told: CouchDB's and PouchDB's default."""
+
+FIND_RANGES_MAX: Final = 1000
+"""Ranges that a find reads of one index, of ``$in`` and ``$or``: each costs a look-up. What would be more is read as
+fewer, wider ones."""
+
+FIND_PARSED_ROWS: Final = 200
+"""Documents of an index that are parsed in one go: more save nothing, and their JSON is held once more meanwhile."""
+
+FIND_ALL_TRIES: Final = 3
+"""How often a live query brings its index up to date for a snapshot before it reads the documents by id: only a
+writer that is faster than the index makes a second try necessary."""
+
+FIND_SCAN_RATIO: Final = 10
+"""Documents examined for each one returned above which a find warns; CouchDB's ``index_scan_warning_threshold``."""
+
+# -- Search ---------------------------------------------------------------------------------------
+
+SEARCH_LIMIT: Final = 25
+"""Rows that a search returns when it is not told; CouchDB's default."""
+
+SEARCH_LIMIT_MAX: Final = 200
+"""Most rows of one search over HTTP; CouchDB's ``max_limit``."""
+
+TEXT_TERM_CHARS: Final = 8000
+"""Characters of a term that count: FTS5 cuts terms at 32,768 bytes, and a character takes up to four."""
+
+TEXT_SORTED_CHARS: Final = 256
+"""Longer texts are no names or keys, and results are not sorted by them: they would be stored twice."""
+
+TEXT_EXPANDED_MAX: Final = 1024
+"""Terms that a wildcard, a regular expression or a fuzzy term may stand for; Lucene's ``maxClauseCount``."""
+
+TEXT_QUERY_CHARS: Final = 8192
+"""Length of a search query: to parse one takes time by the square of its words, so much of them a third of a second."""
+
+TEXT_NESTING_MAX: Final = 30
+"""Levels of a search query, two for each parenthesis: FTS5's parser has a stack of 100 places, of which each takes
+three."""
+
+TEXT_WEIGHTS_MAX: Final = 400
+"""Different boosts in a search query: each is a SELECT by itself, of which SQLite joins 500."""
+
+# -- Spatial --------------------------------------------------------------------------------------
+
+SPATIAL_DIMENSIONS_MAX: Final = 5
+"""Dimensions of SQLite's R*Tree; a geometry takes two."""
+
+SPATIAL_NUMBER_MAX: Final = 3e38
+"""Coordinates reach that far: an R*Tree keeps numbers of 32 bits, and a larger one would be infinite."""
+
+SPATIAL_PORTION_ROWS: Final = 1000
+"""Rows of a spatial answer that are read at once: what a limit leaves out beyond them is not read at all."""
+
+SPATIAL_NESTING_MAX: Final = 16
+"""GeometryCollections within one another, which RFC 7946 advises against altogether."""
+
+# -- SQL ------------------------------------------------------------------------------------------
+
+SQL_TIME_S: Final = 30.0
+"""Time of a query in SQL, unless it says otherwise: a scan of a million documents takes a tenth of it. One that forgot
+its condition of a join ends some time, and lets go of its snapshot, which keeps the write-ahead log from shrinking."""
+
+SQL_ROWS_MAX: Final = 100_000
+"""Rows of its answer, which is held in memory: with documents of 1 KB some 150 MB."""
+
+SQL_STEPS: Final = 10_000
+"""Instructions of SQLite between two looks at the clock: well below a millisecond, and no measurable cost."""
+
+# -- Design functions -----------------------------------------------------------------------------
+
+FUNCTION_TIME_S: Final = 5.0
+"""CPU time of one call of a design function; CouchDB's ``os_process_timeout``. A batch that takes longer is done again
+one document at a time, each with this limit. The clock is the process's, so other busy threads use it up too."""
+
+FUNCTION_MEMORY_BYTES: Final = 256 * 1024 * 1024
+"""Memory of one JavaScript context: the largest document (8 MB of JSON, some ten times that as objects) and what is
+made of it."""
+
+FUNCTION_STACK_BYTES: Final = 1024 * 1024
+"""JavaScript's stack: the deepest document (1000 levels) is read, frozen and written in a fraction of it."""
+
+FUNCTION_THREAD_STACK_BYTES: Final = 8 * 1024 * 1024
+"""Stack of a thread that runs JavaScript, glibc's default; musl's of 128 KB would overflow before the engine's own
+check."""
+
+FUNCTION_BATCH_BYTES: Final = 8 * 1024 * 1024
+"""JSON of the documents given to JavaScript in one call, at least one document: far below the memory limit, and far
+above where calls get faster."""
+
+FUNCTION_REVISIONS_MAX: Final = 20
+"""Revisions that a document's ``_revisions`` names when it is given to a filter, show or update function; CouchDB's
+``query_server_config/revs_limit``."""
+
+DESIGNS_KEPT_MAX: Final = 16
+"""Design documents whose filters, shows, lists, updates and rewrites a server keeps compiled; each has a thread and
+about 1 MB."""
+
+LIST_ROWS: Final = 1000
+"""Rows that a list function is given at first; each time it asks for more it is run again with four times as many."""
+
+LIST_BYTES_MAX: Final = 32 * 1024 * 1024
+"""JSON of the rows that a list function may read: they lie in its memory, some five times as large."""
+
+REDUCE_LIMIT_BYTES: Final = 4906
+"""A reduce result longer than this must be less than half of what it was made of; CouchDB's
+``reduce_limit_threshold``."""
 
 # -- Server ---------------------------------------------------------------------------------------
 
 REQUEST_BYTES_MAX: Final = 4 * 1024**3
 """CouchDB's ``max_http_request_size``."""
 
+BODY_HELD_BYTES: Final = 1024 * 1024
+"""Attachments up to this size are held in memory, each by one hop to a thread; larger ones are sent and received in
+pieces, so that no number of clients makes the server large."""
+
 REQUEST_TARGET_BYTES_MAX: Final = 32 * 1024
 """A longer path and query is refused with 414, on which CouchDB's replicator asks for less at a time. Its own
 bound is 8 KB (answered by 400); ours leaves room within the 64 KB that uvicorn reads of a request's head."""
+
+PBKDF2_ITERATIONS: Final = 600_000
+"""What OWASP asks of PBKDF2 with SHA-256, and CouchDB's default since 3.4; half a second of one core."""
+
+PBKDF2_ITERATIONS_MAX: Final = 10_000_000
+"""A user's document with more is not tried: whoever wrote it would keep a core busy with each login."""
+
+VERIFIED_MAX: Final = 10_000
+"""Credentials that were verified and are remembered, so that only the first request pays for PBKDF2."""
+
+LOCKOUT_FAILURES: Final = 5
+"""Wrong passwords for one user from one address before it is locked out; CouchDB's ``chttpd_auth_lockout``."""
+
+LOCKOUT_S: Final = 300
+"""How long failures are remembered; CouchDB's ``max_lifetime``."""
+
+LOCKOUTS_MAX: Final = 10_000
+"""Pairs of user and address whose failures are counted; the oldest are forgotten first. CouchDB's ``max_objects``."""
+
+SESSION_S: Final = 600
+"""How long a cookie is good for; it is renewed when less than nine tenths are left. CouchDB's ``timeout``."""
+
+VALIDATORS_MAX: Final = 16
+"""Validation functions of a database that are kept compiled; each has a thread and a JavaScript context."""
+
+REWRITES_MAX: Final = 100
+"""How often one request is rewritten; CouchDB's ``rewrite_limit``."""
 
 SHUTDOWN_GRACE_S: Final = 5
 """How long a server that stops waits for requests under way; a client that stalls must not keep it."""
@@ -134,4 +400,10 @@ LONGPOLL_TIMEOUT_MS: Final = 60_000
 """Default and largest ``timeout`` of a waiting changes feed; CouchDB's ``changes_timeout``."""
 
 assert ATTACHMENT_CHUNK_BYTES < BATCH_BYTES
+assert UPLOAD_TOUCH_S < UPLOAD_IDLE_S
+assert ATTACHMENT_INLINE_BYTES_MAX < BATCH_BYTES
+assert FEED_HEARTBEAT_S < FEED_SILENCE_S
+assert LONGPOLL_S < HTTP_TIMEOUT_S
 assert JSON_NESTING_MAX < JSON_NESTING_READ_MAX
+assert DOC_BYTES_MAX <= FUNCTION_BATCH_BYTES < FUNCTION_MEMORY_BYTES // 10
+assert FUNCTION_STACK_BYTES < FUNCTION_THREAD_STACK_BYTES
