@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -251,3 +252,39 @@ def test_an_unknown_durability_is_refused(path):
     with pytest.raises(StoreError, match="durability"):
         Pool(path, durability="extra")  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_sync_has_the_disk_confirm_what_the_log_holds(path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    with Database(path) as db:
+        db["a"] = {}
+        answer = db.ensure_full_commit()
+        assert answer == {"ok": True, "instance_start_time": db.info()["instance_start_time"]}
+        assert synced == [os.stat(f"{path}-wal").st_ino]
+
+
+def test_in_memory_there_is_no_disk_to_wait_for():
+    with Database(":memory:") as db:
+        assert db.ensure_full_commit()["ok"]
+
+
+def test_a_disk_that_does_not_confirm_is_an_error(path, monkeypatch):
+    def failing(descriptor):
+        raise OSError(5, "Input/output error")
+
+    with Database(path) as db:
+        db["a"] = {}
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", failing)
+            with pytest.raises(StoreError, match="did not confirm"):
+                db.ensure_full_commit()
+        assert db["a"]["_rev"]
+
+
+def test_a_write_inside_a_write_is_refused_and_leaves_nothing(path):
+    with Database(path) as db:
+        docs = (db.put({"_id": f"inner {number}"}) and {"_id": str(number)} for number in range(2))
+        with pytest.raises(StoreError, match="cannot be made inside another one"):
+            db.bulk_docs(docs)
+        assert list(db) == []

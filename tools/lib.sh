@@ -1,4 +1,4 @@
-# Shared by the scripts beside it, which source it: prepares .venv and tests/interop/node_modules.
+# Shared by the scripts beside it, which source it: prepares .venv, .venv/ciphers and tests/interop/node_modules.
 # POSIX sh; needs Python 3.11+, and node and npm where real peers run. Sets $root and $venv.
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -97,6 +97,19 @@ ensure_peers() {
         die "npm could not install the packages of tests/interop (its lines are above)." \
             "Check the network and npm's registry settings, then run $0 again."
     printf '%s\n' "$stamp" >"$interop/node_modules/.stamp"
+}
+
+# Install the build of apsw that can encrypt. It is the same module, so it has a folder of its own (a wheel: some seconds).
+ensure_ciphers() {
+    stamp=$("$venv/bin/python" --version; cksum <"$root/tests/encryption/requirements.txt")
+    [ "$(cat "$venv/ciphers/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "installing apsw with ciphers into .venv/ciphers (once)"
+    rm -rf "$venv/ciphers"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --target "$venv/ciphers" \
+        -r "$root/tests/encryption/requirements.txt" >&2 ||
+        die "pip could not install apsw-sqlite3mc (its lines are above)." \
+            "Check the network and pip's index settings, then run $0 again."
+    printf '%s\n' "$stamp" >"$venv/ciphers/stamp"
 }
 
 # Lint, types and import layers; each failure says what to run.

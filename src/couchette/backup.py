@@ -15,7 +15,11 @@ from couchette.pool import Pool
 
 
 def load(
-    dump: Iterable[bytes], path: str | os.PathLike[str], *, progress: Callable[[int], None] | None = None
+    dump: Iterable[bytes],
+    path: str | os.PathLike[str],
+    *,
+    progress: Callable[[int], None] | None = None,
+    key: str | bytes | None = None,
 ) -> dict[str, int]:
     """Restore a dump to a new file; return the counts of ``documents``, ``revisions``, ``attachments`` and ``local``.
 
@@ -26,17 +30,19 @@ def load(
 
     Args:
         progress: called with the number of documents restored, now and then.
+        key: what to encrypt the file with; see :class:`couchette.Database`. The dump itself is in clear.
 
     Raises:
         DatabaseExists: there is a file at ``path``.
         StoreError: the dump is damaged, cut off or of a newer version; or the file cannot be written.
     """
+    checked = None if key is None else store.check_key(key)
     target = Path(path)
     if target.exists():
         raise DatabaseExists(f"{target} exists already.", "A dump is loaded into a new file; name one, or move this.")
     partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}.loading")
     try:
-        counts = _restore(iter(dump), partial, progress)
+        counts = _restore(iter(dump), partial, progress, checked)
         if target.exists():
             raise DatabaseExists(f"{target} was made meanwhile.", "Load the dump into another file.")
         partial.rename(target)
@@ -48,9 +54,11 @@ def load(
     return counts
 
 
-def _restore(lines: Iterator[bytes], path: Path, progress: Callable[[int], None] | None) -> dict[str, int]:
+def _restore(
+    lines: Iterator[bytes], path: Path, progress: Callable[[int], None] | None, key: bytes | None
+) -> dict[str, int]:
     loader = store.Loader()
-    pool = Pool(path)
+    pool = Pool(path, key=key)
     try:
         taken = -1
         while loader.lines > taken:

@@ -29,6 +29,7 @@ class DatabaseFile:
         revs_limit: int | None = None,
         durability: Durability = "normal",
         auto_compaction: bool | None = None,
+        key: str | bytes | None = None,
     ) -> None:
         """Open the file, making it if it is not there.
 
@@ -40,13 +41,16 @@ class DatabaseFile:
                 commits, never the file. ``"full"`` waits for the disk at each commit.
             auto_compaction: whether a write drops the bodies that it supersedes, from now on, so that only
                 leaves can be read; stored in the file (False at first). See :meth:`compact` for the rest.
+            key: what the file is encrypted with; a new one is encrypted. It needs apsw-sqlite3mc in apsw's place.
 
         Raises:
+            WrongKey: the file is encrypted with another key, or it is and none was given, or it is not.
+            MissingExtra: there is a key, and SQLite cannot encrypt.
             NotADatabase: the file is something else.
             NewerSchema: the file was written by a newer couchette.
             StoreError: the file cannot be opened.
         """
-        self._pool = Pool(path, durability=durability)
+        self._pool = Pool(path, durability=durability, key=key)
         self.path = self._pool.path
         self.name = name if name is not None else Path(self.path).stem
         try:
@@ -66,6 +70,15 @@ class DatabaseFile:
         """
         return self._pool.read(store.info, self.name)
 
+    def ensure_full_commit(self) -> Doc:
+        """Wait until the disk has all that was committed: a power cut then takes nothing of it.
+
+        Return ``{"ok", "instance_start_time"}``, as CouchDB's ``POST /db/_ensure_full_commit``. With
+        ``durability="full"`` each write has waited already.
+        """
+        self._pool.sync()
+        return {"ok": True, "instance_start_time": self.info()["instance_start_time"]}
+
     def get_revs_limit(self) -> int:
         """How many revisions are kept on each leaf's path."""
         return self._pool.read(store.read_meta).revs_limit
@@ -77,6 +90,18 @@ class DatabaseFile:
             BadRequest: it is not a positive integer.
         """
         self._pool.write(store.write_revs_limit, revs_limit)
+
+    def get_security(self) -> Doc | None:
+        """CouchDB's ``_security`` object, which says who may use the database through a server; None if never set."""
+        return self._pool.read(store.read_security)
+
+    def set_security(self, security: Mapping[str, Any]) -> None:
+        """Replace the ``_security`` object. The server heeds it; the methods of this object do not.
+
+        Raises:
+            BadRequest: it is not a JSON object.
+        """
+        self._pool.write(store.write_security, security)
 
     def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
         """Drop the bodies of revisions that are not leaves, and attachment content that nothing names.

@@ -10,10 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from couchette import store, surroundings
 from couchette.database import Database
 from couchette.errors import DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
+from couchette.jobs import Replications
 from couchette.pool import Durability
-from couchette.wire.names import check_database_name
+from couchette.wire.names import REPLICATOR, check_database_name
 
 SUFFIX: Final = ".couchette"
 SLASH: Final = "="
@@ -34,14 +36,21 @@ class Environment(Mapping[str, Database]):
         *,
         durability: Durability = "normal",
         auto_compaction: bool | None = None,
+        key: str | bytes | None = None,
     ) -> None:
-        """Use this folder, making it if it is not there; the options are those of each Database. Raises StoreError."""
+        """Use this folder, making it if it is not there; the options are those of each Database.
+
+        Raises StoreError, and MissingExtra for a key that SQLite cannot use.
+        """
         self.folder = os.fspath(folder)
         self._durability: Durability = durability
         self._auto_compaction = auto_compaction
+        self._key = None if key is None else store.check_key(key)
         self._lock = threading.RLock()
         self._open: dict[str, Database] = {}
-        self.uuid = uuid.uuid4().hex if self.in_memory else self._stored_uuid()
+        self.replications = Replications(self)
+        """Replications that are kept here and start with the program."""
+        self.uuid = surroundings.uuid_hex() if self.in_memory else self._stored_uuid()
 
     @property
     def in_memory(self) -> bool:
@@ -55,7 +64,7 @@ class Environment(Mapping[str, Database]):
             file.parent.mkdir(parents=True, exist_ok=True)
             if not file.exists():
                 fresh = Path(self.folder, f"uuid.{uuid.uuid4().hex}")
-                fresh.write_text(uuid.uuid4().hex)
+                fresh.write_text(surroundings.uuid_hex())
                 try:
                     os.link(fresh, file)
                 except FileExistsError:
@@ -91,7 +100,8 @@ class Environment(Mapping[str, Database]):
             database.destroy()
 
     def close(self) -> None:
-        """Close every open database."""
+        """End the replications and close every open database."""
+        self.replications.stop()
         with self._lock:
             for database in self._open.values():
                 database.close()
@@ -105,8 +115,10 @@ class Environment(Mapping[str, Database]):
                 check_database_name(name)
                 path = ":memory:" if self.in_memory else str(self._file(name))
                 database = self._open[name] = Database(
-                    path, name=name, durability=self._durability, auto_compaction=self._auto_compaction
+                    path, name=name, durability=self._durability, auto_compaction=self._auto_compaction, key=self._key
                 )
+                if name == REPLICATOR:
+                    self.replications.database_appeared()
             return database
 
     def __delitem__(self, name: str) -> None:

@@ -24,13 +24,16 @@ from couchette.errors import BadContentType, BadRequest
 
 def test_text_is_stored_as_the_very_gzip_bytes_of_couchdb():
     held = content("a.txt", b"hello", "text/plain")
+    assert isinstance(held.stored, bytes)
     assert len(held.stored) == 25
     assert digest_text(held.digest) == "md5-iMaiC8wqiFlD2NjLTemvCQ=="
     assert (held.length, held.encoding) == (5, "gzip")
 
 
 def test_an_empty_text_is_compressed_too():
-    assert len(content("e", b"", "application/json").stored) == 20
+    stored = content("e", b"", "application/json").stored
+    assert isinstance(stored, bytes)
+    assert len(stored) == 20
 
 
 def test_other_types_are_stored_as_they_are():

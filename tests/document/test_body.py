@@ -85,7 +85,9 @@ def test_rev_is_normalised(rev, start, ids):
     assert (draft.start, list(draft.ids)) == (start, ids)
 
 
-@pytest.mark.parametrize("rev", ["", "abc", "x-abc", "-1-abc", " 1-a", f"1-{'g' * 32}", 5, None, [], "1-\ud800"])
+@pytest.mark.parametrize(
+    "rev", ["", "abc", "x-abc", "-1-abc", " 1-a", f"1-{'g' * 32}", 5, None, [], "1-\ud800", f"{2**63}-a"]
+)
 def test_a_malformed_rev_is_refused(rev):
     with pytest.raises(InvalidRev, match="Invalid rev format"):
         split({"_rev": rev})

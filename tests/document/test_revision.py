@@ -272,6 +272,12 @@ def slow_rev(fields, *, parent=None, deleted=False, attachments=()):
     return f"{int(number) + 1}-{hashlib.md5(whole).hexdigest()}"
 
 
+def test_nothing_follows_the_greatest_number():
+    assert new_rev({}, parent=f"{2**63 - 2}-{'a' * 32}").startswith(f"{2**63 - 1}-")
+    with pytest.raises(InvalidRev, match="Invalid rev format"):
+        new_rev({}, parent=f"{2**63 - 1}-{'a' * 32}")
+
+
 def term(value):
     """The Erlang term of a JSON value; a tuple of bytes is a tuple, and bytes are themselves."""
     match value:

@@ -97,6 +97,18 @@ def stem(tree: Tree, limit: int) -> Tree:
     }
 
 
+def compacted(tree: Tree) -> Tree:
+    """The tree with the bodies of its leaves only."""
+    kept = leaves(tree)
+    return {rev: node if rev in kept else replace(node, body=None, atts={}) for rev, node in tree.items()}
+
+
+def without(tree: Tree, gone: list[str]) -> Tree:
+    """The tree without these leaves and the ancestors that only they have."""
+    kept = {rev for leaf in leaves(tree) if leaf not in gone for rev in path(tree, leaf)}
+    return {rev: node for rev, node in tree.items() if rev in kept}
+
+
 class Model:
     """All documents, and the sequence of each one's last change."""
 
@@ -105,14 +117,42 @@ class Model:
         self.seqs: dict[str, int] = {}
         self.update_seq = 0
         self.revs_limit = 1000
+        self.auto_compaction = False
+        self.purges: list[tuple[str, list[str]]] = []
 
     def commit(self, trees: dict[str, Tree]) -> None:
         """Take over what a batch made of its documents: a new sequence for each that changed, by id."""
         for id in sorted(trees, key=str.encode):
             before = self.docs.get(id, {})
-            if trees[id] != before and (tree := stem(trees[id], self.revs_limit)) != before:
+            if trees[id] != before and (tree := self.trimmed(trees[id])) != before:
                 self.update_seq += 1
                 self.docs[id], self.seqs[id] = tree, self.update_seq
+
+    def trimmed(self, tree: Tree) -> Tree:
+        """What a write keeps of the tree that it made."""
+        stemmed = stem(tree, self.revs_limit)
+        return compacted(stemmed) if self.auto_compaction else stemmed
+
+    def compact(self) -> None:
+        """Drop what leaves do not need; no sequence moves."""
+        self.docs = {id: compacted(tree) for id, tree in self.docs.items()}
+
+    def purge(self, asked: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Forget leaves, and documents that have no other; what is left of a document is a change."""
+        purged = {}
+        for id in sorted(asked, key=str.encode):
+            tree = self.docs.get(id, {})
+            purged[id] = [rev for rev in asked[id] if rev in leaves(tree)]
+            if not purged[id]:
+                continue
+            self.purges.append((id, purged[id]))
+            self.docs[id] = without(tree, purged[id])
+            if self.docs[id]:
+                self.update_seq += 1
+                self.seqs[id] = self.update_seq
+            else:
+                del self.docs[id], self.seqs[id]
+        return purged
 
     def graft(self, tree: Tree, revs: list[str], deleted: bool, body: dict[str, Any], atts: dict[str, Any]) -> Tree:
         """Merge a replicated revision with its history, newest first."""

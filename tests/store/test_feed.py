@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from couchette import Database
+from couchette import Database, store
 from couchette.errors import BadRequest
 
 
@@ -174,3 +174,22 @@ def test_info_counts_documents_and_tombstones(fed):
     assert info["purge_seq"] == f"0-{info['uuid']}"
     assert info["instance_start_time"].isdecimal()
     assert info["sizes"]["file"] >= info["sizes"]["active"] > 0
+
+
+@pytest.mark.parametrize("style", ["main_only", "all_docs"])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_the_leaves_of_a_page_are_those_of_its_rows(db, style, limit):
+    db.bulk_docs([{"_id": f"{n}"} for n in range(3)])
+    db.bulk_docs(
+        [{"_id": "0", "_rev": f"1-{'a' * 32}"}, {"_id": "9", "_rev": "2-b", "_deleted": True}], new_edits=False
+    )
+    since = 0
+    while True:
+        page = db.changes(since=since, limit=limit, style=style)
+        leaves = db._pool.read(store.changed_leaves, since=since, limit=limit, style=style)
+        assert leaves.revs == {row["id"]: [one["rev"] for one in row["changes"]] for row in page["results"]}
+        assert leaves.deleted == [row["id"] for row in page["results"] if "deleted" in row]
+        assert (leaves.last_seq, leaves.pending) == (page["last_seq"], page["pending"])
+        if not page["results"]:
+            break
+        since = page["last_seq"]

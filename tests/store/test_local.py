@@ -85,3 +85,9 @@ def test_a_local_id_needs_a_name(db, id):
     for call in (lambda: db.put({"_id": id}), lambda: db.get(id), lambda: db.remove(id)):
         with pytest.raises(BadRequest, match="Invalid _local document id"):
             call()
+
+
+def test_the_count_of_revs_ends_where_integers_end(db):
+    assert db.put({"_id": "_local/x", "_rev": f"0-{2**63 - 2}"})["rev"] == f"0-{2**63 - 1}"
+    with pytest.raises(BadRequest, match="Invalid rev format"):
+        db.put(db.get("_local/x"))

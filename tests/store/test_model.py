@@ -70,7 +70,7 @@ pushes = st.builds(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Edits, replicated revisions and reopening, against :class:`Model`.
+    """Edits, replicated revisions, purges, compaction, settings and reopening, against :class:`Model`.
 
     ``made`` are all revisions that any replica ever made, with their parents: every history that arrives is
     honest, though it may be cut.
@@ -94,13 +94,45 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(revs_limit=st.sampled_from([1000, 1000, 3, 2]))
     def begin(self, revs_limit: int) -> None:
-        self.reopen(revs_limit)
+        self.reopen(revs_limit, None)
 
-    @rule(revs_limit=st.none() | st.sampled_from([1, 2, 4, 1000]))
-    def reopen(self, revs_limit: int | None) -> None:
+    @rule(revs_limit=st.none() | st.sampled_from([1, 2, 4, 1000]), auto_compaction=st.none() | st.booleans())
+    def reopen(self, revs_limit: int | None, auto_compaction: bool | None) -> None:
         self.db.close()
-        self.db = Database(self.path, revs_limit=revs_limit)
+        self.db = Database(self.path, revs_limit=revs_limit, auto_compaction=auto_compaction)
         self.model.revs_limit = revs_limit or self.model.revs_limit
+        if auto_compaction is not None:
+            self.model.auto_compaction = auto_compaction
+        assert self.db.verify() == []
+
+    @rule(revs_limit=st.sampled_from([1, 2, 3, 1000]))
+    def stem_from_now_on(self, revs_limit: int) -> None:
+        self.db.set_revs_limit(revs_limit)
+        self.model.revs_limit = revs_limit
+
+    @rule()
+    def compact(self) -> None:
+        bodies = sum(node.body is not None for tree in self.model.docs.values() for node in tree.values())
+        self.model.compact()
+        freed = self.db.compact()["bodies"]
+        kept = sum(node.body is not None for tree in self.model.docs.values() for node in tree.values())
+        # What was stemmed from a linear history may have lain there still, beyond what the model knows of.
+        assert freed >= bodies - kept
+        assert self.db.verify() == []
+
+    @rule(asked=st.dictionaries(ids, st.lists(st.tuples(st.booleans(), picks), max_size=3), min_size=1))
+    def purge(self, asked: dict[str, list[tuple[bool, int]]]) -> None:
+        """Purge leaves, and now and then what is none."""
+        revs = {}
+        for id, chosen in asked.items():
+            tree = self.model.docs.get(id, {})
+            known = {True: leaves(tree) or ["1-none"], False: sorted(tree) or ["9-none"]}
+            revs[id] = list(dict.fromkeys(known[leaf][pick % len(known[leaf])] for leaf, pick in chosen))
+        before = self.model.update_seq
+        assert self.db.purge(revs) == {"purge_seq": None, "purged": self.model.purge(revs)}
+        changed = [id for id in self.in_order() if self.model.seqs[id] > before]
+        assert [row["id"] for row in self.db.changes(since=before)["results"]] == changed
+        assert [(row["id"], row["revs"]) for row in self.db.purged_infos()] == self.model.purges
         assert self.db.verify() == []
 
     @rule(batch=st.lists(edits, min_size=1, max_size=4))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from couchette import store
 from couchette.errors import BadRequest, IllegalDocId, InvalidRev, NotFound
 
 
@@ -197,3 +198,26 @@ def test_bad_questions_are_refused(tree, asked):
         tree.revs_diff(asked)
     with pytest.raises(BadRequest):
         tree.revs_diff({"\ud800": ["1-a"]})
+
+
+def test_missing_revs_is_the_same_without_ancestors(tree):
+    asked = {"a": ["3-z", "1-a", "1-z"], "none": ["1-a"]}
+    assert tree.missing_revs(asked) == {"missing_revs": {"a": ["1-z", "3-z"], "none": ["1-a"]}}
+    assert tree.missing_revs({"a": ["1-a"]}) == {"missing_revs": {}}
+
+
+def test_ordinary_winners_come_as_they_are_stored_and_say_what_bulk_get_says(db):
+    rows = db.bulk_docs([{"_id": "a", "v": 1}, {"_id": "big", "n": 2**70}, {"_id": "file"}, {"_id": "gone"}])
+    revs = {row["id"]: row["rev"] for row in rows}
+    revs["a"] = db.put({"_id": "a", "_rev": revs["a"], "v": 2})["rev"]
+    revs["gone"] = db.remove("gone", revs["gone"])["rev"]
+    revs["file"] = db.put_attachment("file", "x", b"1", rev=revs["file"])["rev"]
+    db.bulk_docs([{"_id": "forked", "_rev": f"1-{digit * 32}"} for digit in "ab"], new_edits=False)
+    asked = [*revs.items(), ("forked", f"1-{'b' * 32}"), ("a", f"1-{'c' * 32}"), ("none", f"1-{'c' * 32}")]
+    stored, others = db._pool.read(store.stored_docs, asked)
+    assert [doc["_id"] for doc in stored] == ["a", "gone"]
+    assert [id for id, _ in others] == ["big", "file", "forked", "a", "none"]
+    for doc in stored:
+        [result] = db.bulk_get([{"id": doc["_id"], "rev": doc["_rev"]}], revs=True)["results"]
+        assert dict(doc) == result["docs"][0]["ok"]
+    assert db._pool.read(store.stored_docs, asked[:1])[1] == []

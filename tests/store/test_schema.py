@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import apsw
 import pytest
@@ -18,6 +19,12 @@ def digest(path):
 
 def sqlite(path):
     return apsw.Connection(str(path))
+
+
+def dumped(db):
+    file = io.BytesIO()
+    db.dump(file)
+    return file.getvalue()
 
 
 def test_a_new_file_is_marked_as_ours(tmp_path):
@@ -113,6 +120,45 @@ def test_an_older_file_is_migrated_step_by_step_and_keeps_its_documents(tmp_path
     assert conn.execute("SELECT x FROM second").fetchall() == [(1,)]
     assert conn.pragma("user_version") == len(schema.MIGRATIONS)
     conn.close()
+
+
+def as_version(version, source, path):
+    """Write what the file at ``source`` holds to ``path``, as a couchette of that schema version did."""
+    conn = sqlite(path)
+    for migration in schema.MIGRATIONS[:version]:
+        migration(conn)
+    conn.execute("ATTACH ? AS new", (str(source),))
+    for (table,) in conn.execute("SELECT name FROM main.sqlite_schema WHERE type='table'").fetchall():
+        columns = ", ".join(row[1] for row in conn.execute(f"PRAGMA main.table_info({table})"))
+        conn.execute(f"DELETE FROM main.{table}")
+        conn.execute(f"INSERT INTO main.{table}({columns}) SELECT {columns} FROM new.{table}")
+    conn.execute("DETACH new")
+    conn.pragma("application_id", schema.APPLICATION_ID)
+    conn.pragma("user_version", version)
+    conn.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+def test_a_file_of_any_older_version_is_the_same_database_afterwards(version, tmp_path):
+    path, old = tmp_path / "new.couchette", tmp_path / "old.couchette"
+    with Database(path, revs_limit=3) as db:
+        db.bulk_docs({"_id": f"{n}", "n": n} for n in range(5))
+        db.bulk_docs([{"_id": "1", "_rev": "2-a"}, {"_id": "2", "_rev": "5-b", "_deleted": True}], new_edits=False)
+        db.put_attachment("3", "x", b"y" * 300_000, rev=db["3"]["_rev"])
+        db.put({"_id": "_local/a", "n": 2**70})
+        del db["4"]
+        before, info = dumped(db), db.info()
+    as_version(version, path, old)
+    with Database(old) as db:
+        assert db.verify() == []
+        assert dumped(db) == before
+        assert {**db.info(), "db_name": "new", "sizes": 0} == {**info, "sizes": 0}
+        assert [row["id"] for row in db.conflicts()] == ["1"]
+        db.purge({"1": ["2-a"]})
+        db.put_attachment("3", "z", b"y", rev=db["3"]["_rev"])
+        assert db.compact()["bodies"] > 0
+        assert db.verify() == []
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):

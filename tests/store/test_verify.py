@@ -159,6 +159,14 @@ BENT = {
         "INSERT INTO att_chunk VALUES(77, 0, x'00')",
         "There are chunks of the attachment content 77",
     ),
+    "chunks that do not begin where they should": (
+        "UPDATE att_chunk SET n=n+5",
+        "Chunk 5 of the attachment content 1 begins at byte 0.",
+    ),
+    "an upload of nothing": (
+        "INSERT INTO upload VALUES(7,99,0)",
+        "There is an upload of the attachment content 99, which is not listed.",
+    ),
     "a _local document elsewhere": (
         "UPDATE local SET id='mark'",
         "The id of a _local document must begin with _local/.",

@@ -10,6 +10,7 @@ import binascii
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import md5
 from typing import Any
@@ -64,13 +65,33 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Content that was taken in as a stream: what an attachment's ``data`` may be instead of bytes.
+
+    Attributes:
+        stored: the bytes to store, or where they are stored already, the key of their upload.
+        digest: raw md5 of the stored bytes.
+        size: how many bytes are stored.
+        length: how many bytes were given.
+        encoding: as in :class:`Attachment`.
+    """
+
+    stored: bytes | int
+    digest: bytes
+    size: int
+    length: int
+    encoding: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """Content on its way in: the bytes to store and what is known of them."""
+    """Content on its way in: the bytes to store, or the key of their upload, and what is known of them."""
 
     name: str
     content_type: str
-    stored: bytes
+    stored: bytes | int
     digest: bytes
+    size: int
     length: int
     encoding: str | None
     revpos: int | None
@@ -92,17 +113,23 @@ def content(
     ``encoding="gzip"`` says that ``data`` is gzip already; it is stored unchecked and its length is
     the compressed one, as in CouchDB.
     """
+    check_described(name, content_type, encoding)
+    length = len(data)
+    if encoding is None and is_compressible(content_type):
+        data = gzip(data)
+        encoding = "gzip"
+    digest = md5(data, usedforsecurity=False).digest()
+    return Content(name, content_type, data, digest, len(data), length, encoding, revpos)
+
+
+def check_described(name: str, content_type: str, encoding: str | None) -> None:
+    """Raise what CouchDB would for a name, media type or encoding that no attachment can have."""
     check_name(name)
     if encoding not in (None, "gzip"):
         raise BadContentType("Only gzip and identity content-encodings are supported", f"Got encoding={encoding!r}.")
     if not isinstance(content_type, str) or not _is_utf8(content_type):
         hint = f"content_type is {content_type!r}; give a media type, such as {DEFAULT_TYPE!r}."
         raise BadRequest(f"Invalid attachment data for {name}", hint)
-    length = len(data)
-    if encoding is None and is_compressible(content_type):
-        data = gzip(data)
-        encoding = "gzip"
-    return Content(name, content_type, data, md5(data, usedforsecurity=False).digest(), length, encoding, revpos)
 
 
 def is_compressible(content_type: str) -> bool:
@@ -113,8 +140,13 @@ def is_compressible(content_type: str) -> bool:
 
 def gzip(data: bytes) -> bytes:
     """Compress to the very bytes that CouchDB stores (zlib level 8, no file time)."""
-    packer = zlib.compressobj(8, zlib.DEFLATED, 31)
+    packer = gzip_packer()
     return packer.compress(data) + packer.flush()
+
+
+def gzip_packer() -> zlib._Compress:
+    """The compressor of :func:`gzip`; in how many pieces it is fed does not change what comes out."""
+    return zlib.compressobj(8, zlib.DEFLATED, 31)
 
 
 def plain(stored: bytes, encoding: str | None) -> bytes:
@@ -137,6 +169,16 @@ def digest_text(digest: bytes) -> str:
 def digest_bytes(text: str) -> bytes:
     """The raw bytes of a ``md5-<base64>`` digest that we wrote ourselves."""
     return b64decode(text[4:])
+
+
+def given_digest(text: object) -> bytes:
+    """The raw bytes of a ``md5-<base64>`` digest that somebody gave us. Raises BadRequest."""
+    if isinstance(text, str) and text.startswith("md5-"):
+        with suppress(binascii.Error, ValueError):
+            raw = b64decode(text[4:], validate=True)
+            if len(raw) == 16:
+                return raw
+    raise BadRequest("The digest of an attachment is 'md5-' and the base64 of an md5.", f"Got {text!r}.")
 
 
 def check_name(name: object) -> str:
@@ -163,8 +205,8 @@ def parse_attachments(members: Mapping[str, Any], doc_id: str) -> list[Content |
     """Read a document's ``_attachments`` member, in its order.
 
     A member that is no object is ignored, as CouchDB does, and so is the ``data`` of one that says
-    ``"stub": true``. ``data`` may be base64 text or bytes; bytes may be declared to be gzip with
-    ``"encoding": "gzip"``, and then ``length`` is the plain content's, as when CouchDB replicates.
+    ``"stub": true``. ``data`` may be base64 text, bytes or :class:`Received`; bytes may be declared to be gzip
+    with ``"encoding": "gzip"``, and then ``length`` is the plain content's, as when CouchDB replicates.
     """
     parsed: list[Content | Stub] = []
     for name, member in members.items():
@@ -186,8 +228,12 @@ def parse_attachments(members: Mapping[str, Any], doc_id: str) -> list[Content |
 def _parse_content(name: str, member: Mapping[str, Any], revpos: int | None, doc_id: str) -> Content:
     kind = member.get("content_type", DEFAULT_TYPE)
     data = member.get("data")
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        held = content(name, bytes(data), kind, encoding=member.get("encoding"), revpos=revpos)
+    if isinstance(data, (bytes, bytearray, memoryview, Received)):
+        if isinstance(data, Received):
+            check_described(name, kind, data.encoding)
+            held = Content(name, kind, data.stored, data.digest, data.size, data.length, data.encoding, revpos)
+        else:
+            held = content(name, bytes(data), kind, encoding=member.get("encoding"), revpos=revpos)
         length = member.get("length")
         if member.get("encoding") and type(length) is int and 0 <= length <= SQLITE_INT_MAX:
             return replace(held, length=length)

@@ -73,6 +73,8 @@ def split(doc: Mapping[str, Any]) -> Draft:
         start, ids, packed = _NO_REVISIONS
     if rev is not None and not (ids and rev == f"{start}-{ids[0]}"):
         number, own = parse_rev(rev)
+        if number > SQLITE_INT_MAX:
+            raise InvalidRev("Invalid rev format", f"The number of _rev must be from 0 to {SQLITE_INT_MAX}.")
         if not ids:
             start, ids, packed = number, [own], pack_path((own,))
     elif rev is None and "_rev" in doc:

@@ -22,7 +22,7 @@ from typing import Any
 
 from couchette import jsonio
 from couchette.errors import InvalidRev
-from couchette.limits import JSON_NESTING_MAX, REV_KEY_CHARS_CACHED, REV_KEYS_CACHED
+from couchette.limits import JSON_NESTING_MAX, REV_KEY_CHARS_CACHED, REV_KEYS_CACHED, SQLITE_INT_MAX
 
 try:
     # OpenSSL looks its algorithm up for every digest, which takes as long as hashing a small document.
@@ -120,6 +120,8 @@ def new_rev(
     else:
         number, _, id = parent.partition("-")
         pos += int(number)
+        if pos > SQLITE_INT_MAX:
+            raise InvalidRev("Invalid rev format", f"Nothing can follow revision {parent}: its number is the greatest.")
         parts = [_FIVE_TERMS, _TRUE if deleted else _FALSE, _integer(pos - 1), _binary(_id_bytes(id)), _OBJECT]
     suspect: Any = fields
     try:

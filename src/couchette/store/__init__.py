@@ -3,35 +3,57 @@
 They know nothing of threads, locks or files; :mod:`couchette.pool` lends the connection and commits.
 """
 
-from couchette.store.attachments import get_attachment, put_attachment, remove_attachment
+from couchette.store.attachments import check_base, find_attachment, get_attachment, put_attachment, remove_attachment
+from couchette.store.cipher import check_key, refusal, unlock
 from couchette.store.compact import Freed, compaction
 from couchette.store.conflicts import history, list_conflicts, remove_leaves, resolve
+from couchette.store.content import read_chunk
 from couchette.store.copying import copy
 from couchette.store.cursors import read_cursor, write_cursor
 from couchette.store.dump import SupportsWrite, dump
-from couchette.store.feed import changes, info, parse_seq, update_seq
+from couchette.store.edits import Edit, design_revs, edits_of
+from couchette.store.feed import changed_leaves, changes, info, parse_seq, update_seq
 from couchette.store.listing import UNSET, all_docs
 from couchette.store.load import Loader
 from couchette.store.local import local_docs
 from couchette.store.purge import purge, purged_infos
-from couchette.store.read import bulk_get, get, get_plain, revs_diff
-from couchette.store.schema import check, migrate, read_meta, write_auto_compaction, write_revs_limit
+from couchette.store.read import bulk_get, get, get_plain, missing_revs, revs_diff, stored_docs
+from couchette.store.schema import (
+    check,
+    migrate,
+    read_meta,
+    read_security,
+    write_auto_compaction,
+    write_revs_limit,
+    write_security,
+)
+from couchette.store.uploads import append_upload, compare_upload, discard_uploads, settle, shrink_cache
 from couchette.store.verify import verify
 from couchette.store.write import bulk_docs, post, put, remove
 
 __all__ = [
     "UNSET",
+    "Edit",
     "Freed",
     "Loader",
     "SupportsWrite",
     "all_docs",
+    "append_upload",
     "bulk_docs",
     "bulk_get",
+    "changed_leaves",
     "changes",
     "check",
+    "check_base",
+    "check_key",
     "compaction",
+    "compare_upload",
     "copy",
+    "design_revs",
+    "discard_uploads",
     "dump",
+    "edits_of",
+    "find_attachment",
     "get",
     "get_attachment",
     "get_plain",
@@ -40,22 +62,31 @@ __all__ = [
     "list_conflicts",
     "local_docs",
     "migrate",
+    "missing_revs",
     "parse_seq",
     "post",
     "purge",
     "purged_infos",
     "put",
     "put_attachment",
+    "read_chunk",
     "read_cursor",
     "read_meta",
+    "read_security",
+    "refusal",
     "remove",
     "remove_attachment",
     "remove_leaves",
     "resolve",
     "revs_diff",
+    "settle",
+    "shrink_cache",
+    "stored_docs",
+    "unlock",
     "update_seq",
     "verify",
     "write_auto_compaction",
     "write_cursor",
     "write_revs_limit",
+    "write_security",
 ]

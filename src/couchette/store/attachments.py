@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from couchette.document.attachment import DEFAULT_TYPE, Attachment, check_name
+from couchette.document.attachment import DEFAULT_TYPE, Attachment, Received, check_name
 from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev
 from couchette.errors import BadRequest, Conflict, NotFound
@@ -20,6 +20,12 @@ def get_attachment(
     conn: apsw.Connection, id: str, name: str, *, rev: str | None = None, encoded: bool = False
 ) -> Attachment:
     """One attachment with its content in ``data``; with ``encoded`` as it is stored. Raises NotFound."""
+    attachment, att = find_attachment(conn, id, name, rev=rev)
+    return replace(attachment, data=read(conn, att) if encoded else read_plain(conn, attachment, att))
+
+
+def find_attachment(conn: apsw.Connection, id: str, name: str, *, rev: str | None = None) -> tuple[Attachment, int]:
+    """One attachment without its content, and the content's key. Raises NotFound."""
     _check(id, name)
     row = winner_row(conn, id)
     if row is not None and rev is not None:
@@ -30,7 +36,7 @@ def get_attachment(
         raise NotFound("deleted", f"{id!r} was deleted.")
     for attachment, att in attachments_of(row):
         if attachment.name == name:
-            return replace(attachment, data=read(conn, att) if encoded else read_plain(conn, attachment, att))
+            return attachment, att
     raise NotFound("Document is missing attachment", f"{id!r} has no attachment {name!r}.")
 
 
@@ -38,23 +44,17 @@ def put_attachment(
     conn: apsw.Connection,
     id: str,
     name: str,
-    data: bytes,
+    data: Received,
     content_type: str = DEFAULT_TYPE,
     *,
     rev: str | None = None,
-    encoding: str | None = None,
 ) -> dict[str, Any]:
     """Add or replace one attachment, as a new revision; return ``{"ok", "id", "rev"}``.
 
-    Without ``rev`` the document must be new or deleted, and is made. ``encoding="gzip"`` says that
-    ``data`` is gzip already. Raises Conflict.
+    Without ``rev`` the document must be new or deleted, and is made. Raises Conflict.
     """
-    _check(id, name)
-    check_name(name)
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise BadRequest(f"Invalid attachment data for {name}", f"Give bytes, not {type(data).__name__}.")
-    member = {"content_type": content_type, "data": bytes(data), "encoding": encoding}
-    base = _base(conn, id, rev)
+    base = check_base(conn, id, name, rev)
+    member = {"content_type": content_type, "data": data}
     kept = {} if base is None else _stubs(base, without=name)
     doc = {} if base is None else fields_of(base)
     return put(conn, {**doc, "_attachments": {name: member, **kept}}, id=id, rev=rev)
@@ -75,6 +75,13 @@ def remove_attachment(conn: apsw.Connection, id: str, name: str, rev: str | None
     if base.deleted:
         doc["_deleted"] = True
     return put(conn, doc, id=id, rev=rev)
+
+
+def check_base(conn: apsw.Connection, id: str, name: str, rev: str | None) -> Row | None:
+    """The revision that :func:`put_attachment` would build on; raises where it would."""
+    _check(id, name)
+    check_name(name)
+    return _base(conn, id, rev)
 
 
 def _check(doc_id: str, name: str) -> None:

@@ -17,6 +17,7 @@ from couchette.document.attachment import digest_bytes
 from couchette.document.body import Draft, plain_body
 from couchette.document.docid import DESIGN
 from couchette.document.revision import new_rev, pack_path
+from couchette.document.stored import StoredDoc
 from couchette.errors import Conflict
 from couchette.limits import SQLITE_INT_MAX
 from couchette.store.content import Placed, place
@@ -135,7 +136,12 @@ class Batch:
 
     def graft_plain(self, doc_id: str, doc: Any) -> bool:
         """Write a new document as replicated if nothing about it is unusual, at half the cost of :meth:`graft`."""
-        if type(doc) is not dict or doc_id in self._heads:
+        if doc_id in self._heads:
+            return False
+        if type(doc) is StoredDoc:
+            self._graft_stored(doc)
+            return True
+        if type(doc) is not dict:
             return False
         fields = doc.copy()
         try:
@@ -157,6 +163,17 @@ class Batch:
         self.doc_count += 1
         self._new.append((seq, doc_id, rev, packed[16 : self._path_bytes] or None, body))
         return True
+
+    def _graft_stored(self, doc: StoredDoc) -> None:
+        """Write a new document as another file has it."""
+        self.update_seq = seq = self.update_seq + 1
+        tree = doc.path[16 : self._path_bytes] or None
+        if doc.deleted:
+            self.del_count += 1
+            self._inserts.append((seq, doc.id, 1, doc.rev, 1, None, tree, None, doc.body))
+        else:
+            self.doc_count += 1
+            self._new.append((seq, doc.id, doc.rev, tree, doc.body))
 
     # -- New edits --------------------------------------------------------------------------------
 

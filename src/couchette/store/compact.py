@@ -21,6 +21,7 @@ from couchette.document.revtree import RevTree
 from couchette.limits import COMPACT_BODIES, COMPACT_CONTENT_BYTES, COMPACT_PAGES, SQLITE_INT_MAX
 from couchette.store.feed import update_seq
 from couchette.store.rows import winner_rows
+from couchette.store.uploads import drop_idle_uploads
 
 
 class Freed(TypedDict):
@@ -52,6 +53,7 @@ def compaction(pool: Transactions) -> Iterator[Freed]:
         freed["bodies"] += pool.write(_drop_bodies, found)
         after = found[-1][0]
         yield freed.copy()
+    pool.write(drop_idle_uploads)
     newest, unnamed = pool.read(_unnamed_content)
     for some in _portions(unnamed):
         freed["attachments"] += pool.write(_drop_content, some, newest)
@@ -95,11 +97,13 @@ def _drop_bodies(conn: apsw.Connection, found: list[tuple[int, str]]) -> int:
 # -- Attachments --------------------------------------------------------------------------------------
 
 _NAMED = "SELECT json_extract(listed.value, '$[0]') FROM docs, json_each(docs.atts) AS listed WHERE atts IS NOT NULL"
+_ARRIVING = "SELECT att FROM upload"
 
 
 def _unnamed_content(conn: apsw.Connection) -> tuple[int, list[tuple[int, int]]]:
-    """The keys and sizes of contents that no stored revision names, and the update sequence when this was so."""
-    unnamed: list[Any] = conn.execute(f"SELECT att, size FROM att WHERE att NOT IN ({_NAMED})").fetchall()
+    """The keys and sizes of contents that no stored revision or upload names, and the update sequence at that time."""
+    sql = f"SELECT att, size FROM att WHERE att NOT IN ({_NAMED}) AND att NOT IN ({_ARRIVING})"
+    unnamed: list[Any] = conn.execute(sql).fetchall()
     return update_seq(conn), unnamed
 
 
@@ -118,11 +122,12 @@ def _portions(contents: list[tuple[int, int]]) -> Iterator[list[int]]:
 
 
 def _drop_content(conn: apsw.Connection, unnamed: list[int], newest: int) -> int:
-    """Drop those of the contents that no revision names yet: equal content may have been stored since ``newest``.
+    """Drop those of the contents that nothing names yet: equal content may have been stored since ``newest``.
 
     New rows are at later sequences; only negative ones are ever used again.
     """
-    sql = f"SELECT value FROM json_each(?) WHERE value NOT IN ({_NAMED} AND (seq<0 OR seq>?))"
+    renamed = f"{_NAMED} AND (seq<0 OR seq>?)"
+    sql = f"SELECT value FROM json_each(?) WHERE value NOT IN ({renamed}) AND value NOT IN ({_ARRIVING})"
     doomed = conn.execute(sql, (jsonio.dumps(unnamed).decode(), newest)).fetchall()
     conn.executemany("DELETE FROM att_chunk WHERE att=?", doomed)
     conn.executemany("DELETE FROM att WHERE att=?", doomed)

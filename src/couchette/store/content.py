@@ -12,6 +12,7 @@ import apsw
 
 from couchette.document.attachment import Attachment, Content, Stub, digest_text, missing_stub, plain
 from couchette.limits import ATTACHMENT_CHUNK_BYTES
+from couchette.store.uploads import adopt
 
 Placed = list[tuple[Attachment, int]]
 """A revision's attachments in the order of ``_attachments``, each with the key of its content."""
@@ -35,12 +36,12 @@ def place(
             placed.append(found)
         else:
             revpos = (one.revpos or 0) if keep_revpos else number
-            placed.append((_described(one, revpos), store(conn, one.stored, one.digest)))
+            placed.append((_described(one, revpos), _keep(conn, one)))
     return placed
 
 
 def _described(content: Content, revpos: int) -> Attachment:
-    encoded_length = len(content.stored) if content.encoding else None
+    encoded_length = content.size if content.encoding else None
     return Attachment(
         content.name,
         content.content_type,
@@ -50,6 +51,13 @@ def _described(content: Content, revpos: int) -> Attachment:
         content.encoding,
         encoded_length,
     )
+
+
+def _keep(conn: apsw.Connection, content: Content) -> int:
+    """The key of this content, which is stored now, or was when it was uploaded."""
+    if isinstance(content.stored, int):
+        return adopt(conn, content.stored)
+    return store(conn, content.stored, content.digest)
 
 
 def store(conn: apsw.Connection, data: bytes, digest: bytes) -> int:
@@ -79,3 +87,15 @@ def read(conn: apsw.Connection, att: int) -> bytes:
 def read_plain(conn: apsw.Connection, attachment: Attachment, att: int) -> bytes:
     """The content as it was before compression."""
     return plain(read(conn, att), attachment.encoding)
+
+
+def read_chunk(conn: apsw.Connection, att: int, digest: bytes, size: int, number: int) -> bytes | None:
+    """One chunk of a content, in a single statement; None where this content is there no more.
+
+    Compaction may have dropped it and another have got its key; so the digest tells which one is meant.
+    """
+    sql = "SELECT data FROM att CROSS JOIN att_chunk USING(att) WHERE att=? AND digest=? AND size=? AND n=?"
+    for (data,) in conn.execute(sql, (att, digest, size, number)):
+        chunk: bytes = data
+        return chunk
+    return None

@@ -26,7 +26,8 @@ from couchette import jsonio
 from couchette.document.attachment import Attachment, digest_text
 from couchette.document.revtree import RevTree
 from couchette.store.rows import COLUMNS, Row, attachments_of, linear_path, row_at
-from couchette.store.schema import read_meta
+from couchette.store.schema import read_meta, read_security
+from couchette.store.uploads import UNFINISHED
 
 FORMAT: Final = 1
 """The version of the format, in the header; one that is not known is refused."""
@@ -81,8 +82,10 @@ def _line_with_body(head: dict[str, Any], body: bytes | str) -> bytes:
 
 def _lines(conn: apsw.Connection) -> Iterator[bytes]:
     settings = {name: value for name, value in read_meta(conn)._asdict().items() if name not in RECOUNTED}
-    yield _line({"couchette_dump": FORMAT, **settings})
-    for att, digest, size in conn.execute("SELECT att, digest, size FROM att ORDER BY att"):
+    security = read_security(conn)
+    yield _line({"couchette_dump": FORMAT, **settings, **({} if security is None else {"security": security})})
+    finished = "SELECT att, digest, size FROM att WHERE digest<>? ORDER BY att"
+    for att, digest, size in conn.execute(finished, (UNFINISHED,)):
         yield _line({"content": att, "digest": digest_text(digest), "size": size})
         for (data,) in conn.execute("SELECT data FROM att_chunk WHERE att=? ORDER BY n", (att,)):
             yield _line({"data": b64encode(data).decode()})

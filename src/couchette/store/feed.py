@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -90,13 +90,36 @@ def changes(
     else:
         rows = _rows(conn, doc_ids, after, descending, wanted)
         results = _results(rows, style == "all_docs")
-        last, pending = _end(conn, meta, results, after, descending, doc_ids is not None, wanted)
+        final = results[-1]["seq"] if results else after
+        last, pending = _end(conn, meta, len(results), final, after, descending, doc_ids is not None, wanted)
     if include_docs:
         _add_docs(conn, results, conflicts, View(attachments=attachments, att_encoding_info=att_encoding_info))
     texts = f"-{meta.uuid}"
     for index, row in enumerate(results):
         row["seq"] = None if seq_interval and index % seq_interval else f"{row['seq']}{texts}"
     return {"results": results, "last_seq": f"{last}{texts}", "pending": pending}
+
+
+class Leaves(NamedTuple):
+    """What a replicator needs of a page of changes: the leaves of each document in it, the winner first."""
+
+    revs: dict[str, list[str]]
+    deleted: list[str]
+    last_seq: str
+    pending: int
+
+
+def changed_leaves(conn: apsw.Connection, *, since: int | str, limit: int, style: str = "all_docs") -> Leaves:
+    """A page of :func:`changes` without the rows around it, which take longer to make than to read."""
+    meta = read_meta(conn)
+    after = parse_seq(since, meta)
+    rows: list[Any] = list(_rows(conn, None, after, False, limit))
+    revs = {doc_id: [rev] for _, doc_id, rev, _, _ in rows}
+    for _, doc_id, _, _, tree in rows if style == "all_docs" else ():
+        if tree is not None:
+            revs[doc_id] = [leaf.rev for leaf in RevTree.load(tree).leaves()]
+    last, pending = _end(conn, meta, len(rows), rows[-1][0] if rows else after, after, False, False, limit)
+    return Leaves(revs, [row[1] for row in rows if row[3]], meta.seq_text(last), pending)
 
 
 def _rows(
@@ -172,27 +195,28 @@ def _of_ids(
 def _end(
     conn: apsw.Connection,
     meta: Meta,
-    results: list[dict[str, Any]],
+    listed: int,
+    final: int,
     after: int,
     descending: bool,
     filtered: bool,
     limit: int,
 ) -> tuple[int, int]:
-    """The last sequence that the answer covers, and how many documents come after it.
+    """The last sequence that an answer of so many rows covers, and how many documents come after it.
 
-    With ``doc_ids`` CouchDB counts all changes after ``since``, but for the rows shown.
+    ``final`` is its last row's sequence. With ``doc_ids`` CouchDB counts all changes after ``since`` less the rows.
     """
-    cut = limit >= 0 and len(results) >= limit
+    cut = limit >= 0 and listed >= limit
     last = meta.update_seq
-    if results and (cut or descending):
-        last = results[-1]["seq"]
+    if listed and (cut or descending):
+        last = final
     elif cut:
         last = after
     if filtered:
-        return last, max(_count_after(conn, meta, after) - len(results), 0)
+        return last, max(_count_after(conn, meta, after) - listed, 0)
     if not cut:
         return last, 0
-    return last, _count_after(conn, meta, after) - len(results) if descending else _count_after(conn, meta, last)
+    return last, _count_after(conn, meta, after) - listed if descending else _count_after(conn, meta, last)
 
 
 def _count_after(conn: apsw.Connection, meta: Meta, seq: int) -> int:

@@ -26,7 +26,7 @@ from couchette.limits import SQLITE_INT_MAX
 from couchette.store.batch import INSERT
 from couchette.store.dump import FORMAT, RECOUNTED
 from couchette.store.rows import dump_atts
-from couchette.store.schema import Meta
+from couchette.store.schema import Meta, write_security
 from couchette.store.verify import count_conflicted, verify
 
 _MALFORMED: Final = (
@@ -80,6 +80,8 @@ class Loader:
             " del_count=(SELECT count(*) FROM docs WHERE cur=1 AND deleted=1), conflict_count=?",
             [*(self._header[name] for name in SETTINGS), count_conflicted(conn)],
         )
+        if "security" in self._header:
+            write_security(conn, self._header["security"])
         for problem in verify(conn):
             raise StoreError("The dump does not describe a sound database.", ": ".join(problem.values()))
         return self.counts
@@ -145,6 +147,8 @@ def _header(value: dict[str, Any]) -> dict[str, Any]:
         setting = value[name]
         if type(setting) is not str if name == "uuid" else type(setting) is not int or setting > SQLITE_INT_MAX:
             raise ValueError(f"{name} is {setting!r}")
+    if not isinstance(value.get("security", {}), dict):
+        raise ValueError(f"security is {value['security']!r}")
     return value
 
 

@@ -13,8 +13,9 @@ import apsw
 
 from couchette.document.body import Draft, decode_body
 from couchette.errors import BadRequest, NotFound
+from couchette.limits import SQLITE_INT_MAX
 
-_COUNT: Final = re.compile("[0-9]{1,18}")
+_COUNT: Final = re.compile("[0-9]{1,19}")
 
 
 def get_local(conn: apsw.Connection, doc_id: str, *, rev: str | None = None, revs: bool = False) -> dict[str, Any]:
@@ -61,10 +62,10 @@ def remove_local(conn: apsw.Connection, doc_id: str) -> dict[str, Any]:
 def _number(draft: Draft) -> int:
     if not draft.ids:
         return 0
-    if draft.start != 0 or not _COUNT.fullmatch(draft.ids[0]):
+    if draft.start != 0 or not _COUNT.fullmatch(draft.ids[0]) or int(draft.ids[0]) >= SQLITE_INT_MAX:
         raise BadRequest(
             "Invalid rev format",
-            f"The rev of a _local document is 0-N; got {draft.start}-{draft.ids[0]}.",
+            f"The rev of a _local document is 0-N, with N below {SQLITE_INT_MAX}; got {draft.start}-{draft.ids[0]}.",
             status=500,
             error="error",
         )

@@ -13,6 +13,7 @@ from orjson import loads
 from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev, rev_key, unpack_path
 from couchette.document.revtree import RevTree
+from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, CouchetteError, IllegalDocId, NotFound
 from couchette.store.content import read, read_plain
 from couchette.store.local import get_local
@@ -37,7 +38,8 @@ class View:
     """What to show of a revision beside its body.
 
     ``atts_since`` asks for the content of attachments newer than the newest of those revs that the
-    revision descends from; ``binary`` gives content as stored bytes instead of base64 text.
+    revision descends from; ``binary`` gives content as stored bytes instead of base64 text. ``stored`` leaves
+    ordinary winners unread, as :class:`StoredDoc`, which has ``revs``.
     """
 
     revs: bool = False
@@ -45,6 +47,7 @@ class View:
     atts_since: Sequence[str] | None = None
     att_encoding_info: bool = False
     binary: bool = False
+    stored: bool = False
 
     def doc(self, conn: apsw.Connection, row: Row, path: list[str] | None = None) -> Doc:
         """The revision as a document. ``path`` is its history, where the caller knows it."""
@@ -239,17 +242,47 @@ def bulk_get(
     latest: bool = False,
     attachments: bool = False,
     binary: bool = False,
+    stored: bool = False,
 ) -> dict[str, Any]:
     """Many revisions: CouchDB's ``_bulk_get``. ``docs`` are ``{"id", "rev"?, "atts_since"?}``.
 
     ``{"results": [{"id", "docs": [{"ok": doc} | {"error": {...}}]}]}`` answers entry by entry, in order,
     repeats included. An entry without a rev gets all leaves; ``latest`` may put several leaves in a result.
+    ``stored`` gives ordinary documents as :class:`StoredDoc`, with their ``_revisions``.
     """
     entries = list(docs)
     plain_ids = [id for entry in entries if isinstance(entry, Mapping) and isinstance(id := entry.get("id"), str)]
     winners = {row[1]: Row._make(row) for row in winner_rows(conn, plain_ids)} if plain_ids else {}
-    view = View(revs, attachments, binary=binary)
+    view = View(revs, attachments, binary=binary, stored=stored)
     return {"results": [_bulk_entry(conn, entry, winners, latest, view) for entry in entries]}
+
+
+def stored_docs(
+    conn: apsw.Connection, revs: Iterable[tuple[str, str]]
+) -> tuple[list[StoredDoc], list[tuple[str, str]]]:
+    """Those of the revisions ``(id, rev)`` that are ordinary winners, as they are stored; and the others.
+
+    The others are for :func:`bulk_get`: what has attachments or branches, was followed by a revision, or is not here.
+    """
+    asked = list(revs)
+    found = {}
+    for row in winner_rows(conn, [id for id, _ in asked], _STORED):
+        if (doc := _as_stored(*row)) is not None:
+            found[doc.id, doc.rev] = doc
+    return list(found.values()), [one for one in asked if one not in found] if len(found) < len(asked) else []
+
+
+_STORED = "docs.id, rev, deleted, tree, atts, body"
+
+
+def _as_stored(
+    id: str, rev: str, deleted: int, tree: bytes | str | None, atts: str | None, body: bytes | str
+) -> StoredDoc | None:
+    """A winner as it is stored, if there is nothing more to it."""
+    if atts is not None or type(tree) is str or type(body) is not bytes:
+        return None
+    path = bytes.fromhex(rev.partition("-")[2])
+    return StoredDoc(id, rev, path + tree if type(tree) is bytes else path, bool(deleted), body)
 
 
 def _bulk_entry(conn: apsw.Connection, entry: Any, winners: Mapping[str, Row], latest: bool, view: View) -> Doc:
@@ -278,7 +311,8 @@ def _bulk_revisions(
     if winner is None:
         raise NotFound("missing", f"There is no document {doc_id!r}.")
     if type(winner.tree) is not str and rev in (None, winner.rev):
-        return [{"ok": view.doc(conn, winner)}]
+        stored = _as_stored(*winner[1:4], *winner[5:]) if view.stored else None
+        return [{"ok": view.doc(conn, winner) if stored is None else stored}]
     tree = tree_of(conn, winner)
     if rev is None:
         return [{"ok": _revision(conn, tree, leaf.rev, view)} for leaf in tree.leaves()]
@@ -308,6 +342,11 @@ def revs_diff(conn: apsw.Connection, revs: Mapping[str, Sequence[str]]) -> dict[
         if found:
             missing[doc_id] = found
     return missing
+
+
+def missing_revs(conn: apsw.Connection, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+    """The older form of :func:`revs_diff`: ``{"missing_revs": {id: [rev, ...]}}``."""
+    return {"missing_revs": {doc_id: found["missing"] for doc_id, found in revs_diff(conn, revs).items()}}
 
 
 def _missing(asked: Sequence[str], rev: str | None, packed: bytes | str | None) -> dict[str, list[str]] | None:

@@ -7,16 +7,16 @@ version n to n + 1, so a new file is made by running all of them.
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import apsw
 
+from couchette import jsonio, surroundings
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, NewerSchema, NotADatabase
 from couchette.limits import REVS_LIMIT, SQLITE_INT_MAX
+from couchette.store.sql import make_views
 
 APPLICATION_ID: Final = 0x636F7563
 """``couc``: what ``file(1)`` and we look for in SQLite's header."""
@@ -68,6 +68,22 @@ def write_revs_limit(conn: apsw.Connection, revs_limit: int) -> None:
 def write_auto_compaction(conn: apsw.Connection, auto_compaction: bool) -> None:
     """Set whether a write drops the bodies that it supersedes; older ones wait for compaction."""
     conn.execute("UPDATE meta SET auto_compaction=?", (bool(auto_compaction),))
+
+
+def read_security(conn: apsw.Connection) -> dict[str, Any] | None:
+    """CouchDB's ``_security`` object; None where it was never set."""
+    text = conn.execute("SELECT security FROM meta").get
+    if text is None:
+        return None
+    security: dict[str, Any] = jsonio.loads(text)
+    return security
+
+
+def write_security(conn: apsw.Connection, security: Mapping[str, Any]) -> None:
+    """Replace the ``_security`` object. What it says is for the server to heed; here it is only kept."""
+    if not isinstance(security, Mapping):
+        raise BadRequest("Request body must be a JSON object", f"Got {type(security).__name__}.")
+    conn.execute("UPDATE meta SET security=?", (jsonio.dumps(dict(security)).decode(),))
 
 
 def count_conflict(conn: apsw.Connection, before: RevTree, after: RevTree) -> None:
@@ -130,7 +146,7 @@ def _first(conn: apsw.Connection) -> None:
             uuid TEXT NOT NULL, created INT NOT NULL, update_seq INT NOT NULL, doc_count INT NOT NULL,
             del_count INT NOT NULL, purge_seq INT NOT NULL, revs_limit INT NOT NULL
         )""")
-    fresh = (uuid.uuid4().hex, int(time.time()), 0, 0, 0, 0, REVS_LIMIT)
+    fresh = (surroundings.uuid_hex(), int(surroundings.now().timestamp()), 0, 0, 0, 0, REVS_LIMIT)
     conn.execute("INSERT INTO meta VALUES(?,?,?,?,?,?,?)", fresh)
 
 
@@ -148,4 +164,32 @@ def _maintained(conn: apsw.Connection) -> None:
     conn.execute("UPDATE meta SET conflict_count=?", (conflicted,))
 
 
-MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [_first, _branched, _maintained]
+def _uploading(conn: apsw.Connection) -> None:
+    # While an attachment arrives no revision names it yet: the mark keeps it from compaction.
+    conn.execute("CREATE TABLE upload(upload INTEGER PRIMARY KEY, att INT NOT NULL, touched INT NOT NULL)")
+
+
+def _indexed(conn: apsw.Connection) -> None:
+    conn.execute("""
+        CREATE TABLE index_groups(             -- one row for each index, whose tables are made with it
+            num INTEGER PRIMARY KEY AUTOINCREMENT, signature TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+            seq INT NOT NULL DEFAULT 0,        -- update sequence reached
+            purge_seq INT NOT NULL DEFAULT 0,  -- purges followed
+            counts TEXT NOT NULL,              -- JSON: the rows of each view
+            reducing INT NOT NULL DEFAULT 0    -- 1: partial results were computed
+        )""")
+
+
+def _secured(conn: apsw.Connection) -> None:
+    conn.execute("ALTER TABLE meta ADD COLUMN security TEXT")  # NULL, or CouchDB's _security object as JSON
+
+
+MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [
+    _first,
+    _branched,
+    _maintained,
+    _uploading,
+    _indexed,
+    _secured,
+    make_views,
+]

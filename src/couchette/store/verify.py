@@ -5,8 +5,8 @@ document's tree with the rows that it names, and the content of attachments. Eac
 and one problem does not keep the others from being found. ``docs/schema.md`` says what must hold.
 
 Not a problem, because it is how the store works: a body that no tree names (its revision was stemmed),
-content that no revision names (it waits for compaction), and histories longer than ``revs_limit``, which
-are cut when their document is next written.
+content that no revision names (it is being uploaded, or waits for compaction), and histories longer than
+``revs_limit``, which are cut when their document is next written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev
 from couchette.document.revtree import RevTree
 from couchette.errors import CouchetteError, StoreError
+from couchette.limits import ATTACHMENT_CHUNK_BYTES
 from couchette.store.rows import COLUMNS, Row, linear_path, parse_atts
+from couchette.store.uploads import UNFINISHED
 
 Problem = dict[str, str]
 """``problem`` is a sentence; ``id`` and ``rev`` tell where, if it is about a document."""
@@ -279,12 +281,16 @@ def _of_attachments(conn: apsw.Connection, row: Row) -> Iterator[str]:
 
 
 def _content(conn: apsw.Connection) -> Iterator[Problem]:
-    """The chunks of each content must join to its size and digest."""
+    """The chunks of each content must join to its size and digest; all but the last one have the full length."""
     for (att,) in conn.execute("SELECT DISTINCT att FROM att_chunk WHERE att NOT IN (SELECT att FROM att)"):
         yield {"problem": f"There are chunks of the attachment content {att}, which is not listed."}
-    for att, digest, size in conn.execute("SELECT att, digest, size FROM att"):
+    for (att,) in conn.execute("SELECT att FROM upload WHERE att NOT IN (SELECT att FROM att)"):
+        yield {"problem": f"There is an upload of the attachment content {att}, which is not listed."}
+    for att, digest, size in conn.execute("SELECT att, digest, size FROM att WHERE digest<>?", (UNFINISHED,)):
         joined, length = md5(usedforsecurity=False), 0
-        for (data,) in conn.execute("SELECT data FROM att_chunk WHERE att=? ORDER BY n", (att,)):
+        for n, data in conn.execute("SELECT n, data FROM att_chunk WHERE att=? ORDER BY n", (att,)):
+            if length != n * ATTACHMENT_CHUNK_BYTES:
+                yield {"problem": f"Chunk {n} of the attachment content {att} begins at byte {length}."}
             joined.update(data)
             length += len(data)
         if (length, joined.digest()) != (size, digest):
