@@ -1,25 +1,23 @@
 """Changes as they happen: an iterator that waits, its asynchronous twin, and a callback on a thread.
 
-Each reads pages of bounded size and hands out their rows. When there are no more it subscribes to the
-notifier, looks at the sequence once again, and only then waits. So no change falls between, and none is shown
-twice: a document that changes again is a new change, with a new seq.
+Each reads pages of bounded size from a :class:`Source` and hands out their rows. When there are no more it
+subscribes to the notifier, looks at the sequence once again, and only then waits. So no change falls between, and none
+is shown twice: a document that changes again is a new change, with a new seq.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
-import anyio.to_thread
 
-from couchette import store
+from couchette import store, workers
 from couchette.document import selector as mango
 from couchette.errors import BadRequest, DatabaseClosed
 from couchette.limits import FEED_PAGE_DOCS
@@ -47,29 +45,61 @@ def starting_point(pool: Pool, cursor: str | None, since: int | str) -> int | st
     return since if acknowledged is None else acknowledged
 
 
-class _Position:
-    """How far a feed has come, and the rows that it read ahead. Nothing here waits."""
+class Source(Protocol):
+    """What a feed hands out: it reads, and the feed waits."""
+
+    def start(self) -> None:
+        """Find where to begin; called once, before all else."""
+
+    def ready(self) -> bool:
+        """Whether there is more to read."""
+
+    def read(self, rows_max: int | None) -> Sequence[Doc]:
+        """The next rows, of which the feed wants at most so many; perhaps none, since a filter may leave all out."""
+
+
+class Changes:
+    """The changes of a database after a sequence, in pages."""
 
     def __init__(
-        self,
-        pool: Pool,
-        options: Mapping[str, Any],
-        *,
-        since: int | str = 0,
-        cursor: str | None = None,
-        limit: int | None = None,
-        timeout: float | None = None,
+        self, pool: Pool, options: Mapping[str, Any], *, since: int | str = 0, cursor: str | None = None
     ) -> None:
         if options.get("descending"):
             raise BadRequest("A live feed cannot be descending.", "It has no newest change to begin with.")
         self._pool = pool
         self._options = options
         self._since, self._cursor = since, cursor
-        self._left = math.inf if limit is None else max(limit, 0)
+        self._after = 0
+
+    def start(self) -> None:
+        """Find the sequence to begin after: that of this moment for ``"now"``."""
+        since = starting_point(self._pool, self._cursor, self._since)
+        self._after = store.parse_seq(since, self._pool.read(store.read_meta))
+
+    def ready(self) -> bool:
+        """See :class:`Source`."""
+        return self._pool.read(store.update_seq) > self._after
+
+    def read(self, rows_max: int | None) -> Sequence[Doc]:
+        """See :class:`Source`."""
+        limit = FEED_PAGE_DOCS if rows_max is None else min(rows_max, FEED_PAGE_DOCS)
+        page = self._pool.read(store.changes, since=self._after, limit=limit, scan_max=FEED_PAGE_DOCS, **self._options)
+        self._after = int(page["last_seq"].partition("-")[0])
+        rows: list[Doc] = page["results"]
+        return rows
+
+
+class _Position:
+    """How far a feed has come, and the rows that it read ahead. Nothing here waits."""
+
+    def __init__(self, pool: Pool, source: Source, *, limit: int | None = None, timeout: float | None = None) -> None:
+        self._pool = pool
+        self._source = source
+        self._left = None if limit is None else max(limit, 0)
         self._timeout = timeout
         self._rows: deque[Doc] = deque()
         self._cancelled = False
-        self._after: int | None = None
+        self._started = False
 
     def cancel(self) -> None:
         """End the feed, also one that waits in another thread. May be called from any thread, and again."""
@@ -77,29 +107,21 @@ class _Position:
         self._pool.notifier.publish()
 
     def _start(self) -> None:
-        """Find the sequence to begin after: that of this moment for ``"now"``."""
-        since = starting_point(self._pool, self._cursor, self._since)
-        self._after = store.parse_seq(since, self._pool.read(store.read_meta))
+        self._source.start()
+        self._started = True
 
     def _ready(self) -> bool:
-        assert self._after is not None
-        return self._cancelled or self._pool.read(store.update_seq) > self._after
+        return self._cancelled or self._source.ready()
 
     def _read(self) -> None:
-        """Read the next page. Where a filter is given, few or none of its rows may be left."""
-        assert self._after is not None
-        page_rows = int(min(self._left, FEED_PAGE_DOCS))
-        page = self._pool.read(
-            store.changes, since=self._after, limit=page_rows, scan_max=FEED_PAGE_DOCS, **self._options
-        )
-        self._rows.extend(page["results"])
-        self._after = int(page["last_seq"].partition("-")[0])
+        self._rows.extend(self._source.read(self._left))
 
     def _next_row(self) -> Doc | None:
         """A row that was read ahead."""
         if not self._rows:
             return None
-        self._left -= 1
+        if self._left is not None:
+            self._left -= 1
         return self._rows.popleft()
 
     @property
@@ -108,15 +130,15 @@ class _Position:
 
 
 class Feed(_Position):
-    """The changes of a database as they happen, for one thread to iterate over.
+    """The changes of a database, or of the answer to a query, as they happen, for one thread to iterate over.
 
     The iterator blocks until there is a change. It ends when it is cancelled, after ``limit`` changes, or after
     ``timeout`` seconds without one; closing the database raises DatabaseClosed. As a context manager it is
     cancelled at the end of the block.
     """
 
-    def __init__(self, pool: Pool, options: Mapping[str, Any], **given: Any) -> None:
-        super().__init__(pool, options, **given)
+    def __init__(self, pool: Pool, source: Source, *, limit: int | None = None, timeout: float | None = None) -> None:
+        super().__init__(pool, source, limit=limit, timeout=timeout)
         self._start()
 
     def __iter__(self) -> Feed:
@@ -164,15 +186,15 @@ class AsyncFeed(_Position):
             if not await self._pool.notifier.wait_async(self._ready_async, left):
                 break
             if not self._cancelled:
-                await anyio.to_thread.run_sync(self._read)
+                await workers.in_thread(self._read)
         raise StopAsyncIteration
 
     async def _begin(self) -> None:
-        if self._after is None:
-            await anyio.to_thread.run_sync(self._start)
+        if not self._started:
+            await workers.in_thread(self._start)
 
     async def _ready_async(self) -> bool:
-        return await anyio.to_thread.run_sync(self._ready)
+        return await workers.in_thread(self._ready)
 
     async def __aenter__(self) -> AsyncFeed:
         await self._begin()

@@ -1,0 +1,125 @@
+"""Reading the rows of an index, in order, from wherever in it.
+
+What the columns hold is told in :mod:`couchette.index.rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import apsw
+import orjson
+
+from couchette import jsonio
+from couchette.index.spans import Point, Span
+from couchette.limits import STATEMENT_CACHE
+
+Json = bytes | str
+"""JSON as it is stored: bytes where orjson reads it exactly."""
+
+
+def json_value(stored: Json | None) -> Any:
+    """The value of what is stored."""
+    if stored is None:
+        return None
+    return orjson.loads(stored) if type(stored) is bytes else jsonio.loads(stored)
+
+
+def json_values(stored: Sequence[Any]) -> list[Any]:
+    """The values of many stored JSON texts, which cost little more together than one alone."""
+    try:
+        joined = b",".join(stored)
+    except TypeError:  # One is NULL, or TEXT that takes an exact decoder.
+        return [json_value(text) for text in stored]
+    values: list[Any] = orjson.loads(b"[" + joined + b"]")
+    return values
+
+
+def select(
+    conn: apsw.Connection,
+    num: int,
+    view: int,
+    span: Span = Span(),  # noqa: B008 (immutable)
+    *,
+    columns: str = "id, key, value",
+    descending: bool = False,
+    skip: int = 0,
+    limit: int = -1,
+) -> apsw.Cursor:
+    """Columns of the rows in a span, in order; values as they are stored. A ``limit`` of -1 is none."""
+    sql, places = _statement(num, view, columns, _shape(span.low), _shape(span.high), descending), _places(span)
+    return conn.execute(sql, (*places, limit, skip))
+
+
+def rows_of_ids(conn: apsw.Connection, num: int, view: int, ids: Collection[str]) -> apsw.Cursor:
+    """The rows that these documents have in a view, whatever their keys: ``(k, id, n, key, value)``, as stored."""
+    sql = (
+        "SELECT t.k, t.id, t.n, t.key, t.value "
+        f"FROM json_each(?) AS w CROSS JOIN view_{num}_{view} AS t ON t.id=w.value ORDER BY t.id, t.n"
+    )
+    return conn.execute(sql, (jsonio.dumps(list(dict.fromkeys(ids))).decode(),))
+
+
+def count(conn: apsw.Connection, num: int, view: int, span: Span) -> int:
+    """How many rows are in a span; takes time in proportion."""
+    where = _where(_shape(span.low), _shape(span.high))
+    return int(conn.execute(f"SELECT count(*) FROM view_{num}_{view}{where}", _places(span)).get)
+
+
+@lru_cache(STATEMENT_CACHE)  # A text that is made anew has to be hashed anew to find its prepared statement.
+def _statement(num: int, view: int, columns: str, low: str, high: str, descending: bool) -> str:
+    order = "k DESC, id DESC, n DESC" if descending else "k, id, n"
+    return f"SELECT {columns} FROM view_{num}_{view}{_where(low, high)} ORDER BY {order} LIMIT ? OFFSET ?"
+
+
+def _shape(point: Point | None) -> str:
+    """What a bound compares. Where only keys decide it names only them, which is cheaper."""
+    if point is None:
+        return ""
+    return "k{}?" if point[1] == "" and point[2] == -1 else "(k,id,n){}(?,?,?)"
+
+
+def _where(low: str, high: str) -> str:
+    """The condition that rows lie between two bounds of these shapes."""
+    clauses = [shape.format(relation) for shape, relation in ((low, ">="), (high, "<")) if shape]
+    return " WHERE " + " AND ".join(clauses) if clauses else ""
+
+
+def _places(span: Span) -> list[Any]:
+    """What the condition of a span compares with."""
+    places: list[Any] = []
+    for point in span:
+        if point is not None:
+            places += point[:1] if point[1] == "" and point[2] == -1 else point
+    return places
+
+
+def scan(
+    conn: apsw.Connection,
+    num: int,
+    view: int,
+    spans: Iterable[Span] = (Span(),),
+    *,
+    descending: bool = False,
+) -> Iterator[tuple[bytes, str, Any, Any]]:
+    """The rows of some spans, one span after the other: ``(k, id, key, value)``, read as the caller goes on.
+
+    Close the iterator when leaving it early: a statement under way keeps its snapshot alive.
+    """
+    for span in spans:
+        cursor = select(conn, num, view, span, columns="k, id, key, value", descending=descending)
+        try:
+            for k, doc_id, key, value in cursor:
+                yield k, doc_id, json_value(key), json_value(whole(conn, num, value))
+        finally:
+            cursor.close()
+
+
+def whole(conn: apsw.Connection, num: int, value: Any) -> Json | None:
+    """A value as it is stored, wherever it lies."""
+    if type(value) is int:
+        stored: Json = conn.execute(f"SELECT value FROM value_{num} WHERE num=?", (value,)).get
+        return stored
+    return value  # type: ignore[no-any-return]
