@@ -186,11 +186,32 @@ async def test_what_a_server_leaves_as_a_stub_is_fetched_as_bytes():
     assert server.requests[-1].url.query == b"rev=2-y"
 
 
-async def test_a_large_attachment_is_never_fetched_inline():
-    large = stub(length=limits.BATCH_BYTES + 1)
-    server = Server({"POST _bulk_get": given(doc("a", x=large), doc("b", x=large)), "GET a/x": b"A", "GET b/x": b"B"})
-    await fetch(server, Wanted("a", ["2-y"]), Wanted("b", ["2-y"]))
-    assert [request.method for request in server.requests] == ["POST", "GET", "GET"]
+async def test_a_large_attachment_is_not_fetched_before_it_is_read():
+    large = stub(length=limits.ATTACHMENT_INLINE_BYTES_MAX + 1)
+    bytes_of = {"a": b"A" * large["length"], "b": b"B" * large["length"]}
+    server = Server(
+        {
+            "POST _bulk_get": given(doc("a", x=dict(large), y=stub(1)), doc("b", x=dict(large))),
+            "GET a": doc("a", x=dict(large), y=stub(1)),
+            "GET b": doc("b", x=dict(large)),
+            "GET a/x": bytes_of["a"],
+            "GET a/y": b"y",
+            "GET b/x": bytes_of["b"],
+        }
+    )
+    async with server.peer() as peer:
+        docs = []
+        async with aclosing(peer.fetch([Wanted("a", ["2-y"]), Wanted("b", ["2-y"])])) as portions:
+            async for portion in portions:
+                docs.extend(portion.docs)
+        asked = [request.url.path for request in server.requests]
+        assert asked[0] == "/db/_bulk_get"
+        assert sorted(asked[1:]) == ["/db/a", "/db/a/y", "/db/b"]  # The latter tell how the large ones are stored.
+        for one in docs:
+            content = one["_attachments"]["x"]["data"]
+            assert content.length == large["length"]
+            async with content.open() as chunks:
+                assert b"".join([chunk async for chunk in chunks]) == bytes_of[one["_id"]]
 
 
 async def test_attachments_that_the_target_holds_stay_stubs():

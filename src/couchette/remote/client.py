@@ -1,16 +1,20 @@
 """HTTP to one database: requests that are repeated while it is sensible, and answers in our error tree.
 
-Every request here may be repeated: reads, writes with ``new_edits=false``, ``_local`` documents (whose
-conflict the caller resolves) and the creation of a database (which then exists). So a network error, 429,
-500, 502, 503 or 504 is met with a few repeats after growing pauses. One case is not: a host that has never
-answered is more likely a wrong address than a weak line, and is reported at once.
+Every request here may be repeated: reads, writes with ``new_edits=false``, ``_local`` documents (whose conflict the
+caller resolves) and the creation of a database (which then exists). So a network error, 429, 500, 502, 503 or 504
+is met with a few repeats after growing pauses, or when the server says (:mod:`couchette.remote.hosts`). One case is
+not: a host that has never answered is more likely a wrong address than a weak line, and is reported at once.
 
-httpx is imported in this package only.
+A 401 is given to the authenticator, once; if it knows no better credentials, the answer is our Unauthorized.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Final
 
@@ -18,23 +22,49 @@ import anyio
 import httpx
 
 from couchette import jsonio, limits
-from couchette.errors import (
-    CouchetteError,
-    DatabaseNotFound,
-    Forbidden,
-    NotCouchDB,
-    RemoteError,
-    Unauthorized,
-    Unreachable,
-    from_answer,
-)
-from couchette.remote.url import DatabaseUrl, query, without_credentials
+from couchette.access import TLS, Access
+from couchette.errors import BadRequest, CouchetteError, MissingExtra, NotFound, Unreachable
+from couchette.remote import carried
+from couchette.remote.answers import proxy_refusal, read_json
+from couchette.remote.authentication import Authenticator, authenticator
+from couchette.remote.hosts import Host, host_of, pause_s, retry_after_s
+from couchette.remote.request_body import Body, RequestBody
+from couchette.remote.tls import make_context, tls_failure
+from couchette.remote.url import DatabaseUrl, origin_of, query
 
-REPEATED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
-"""Answers that a later try may better: too many requests, and a server or proxy in trouble."""
+IN_TROUBLE: Final = frozenset({500, 502, 503, 504})
+"""Answers of a server or proxy in trouble, which a later try may better."""
+PUT_OFF: Final = frozenset({429, 503})
+"""Answers of a server that has too much to do."""
+JSON_TYPE: Final = "application/json"
+PLAIN_BYTES: Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
+"""Headers of a request for content as it is, not compressed for the way."""
 
-DATABASE_MISSING: Final = "Database does not exist."
-"""CouchDB's words for it, by which our tree knows it; PouchDB's server says ``no_db_file``, as CouchDB 1 did."""
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, ready to be sent as often as it takes."""
+
+    method: str
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: Body | None = None
+    silence_s: float | None = None
+    """Silence after which it is given up, where that is not the client's usual one."""
+    waiting: bool = False
+    """Whether the server answers when there is something to say, as a live feed does."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer whose body is still on its way, in the encoding that its headers name."""
+
+    status: int
+    headers: httpx.Headers
+    chunks: AsyncIterator[bytes]
 
 
 class Client:
@@ -43,17 +73,22 @@ class Client:
     ``transport`` replaces the network, as in tests: any httpx transport.
     """
 
-    def __init__(self, url: DatabaseUrl, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, url: DatabaseUrl, access: Access | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self.url = url.base
-        self._auth = url.auth
+        self._access = access or Access()
+        self._auth = url.auth if self._access.auth is None else self._access.auth
+        self._headers = _checked_headers(self._access.headers or {})
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
         self._uses = 0
-        self._answered = False
+        self._authenticator: Authenticator = authenticator(self._auth, self._log_in)
 
     async def __aenter__(self) -> Client:
         if self._http is None:
             self._http = self._new_http()
+            self._authenticator = authenticator(self._auth, self._log_in)
         self._uses += 1
         return self
 
@@ -66,110 +101,232 @@ class Client:
             with anyio.CancelScope(shield=True):
                 await http.aclose()
 
+    # -- Requests -------------------------------------------------------------------------------------
+
     async def request(
         self, method: str, path: str = "", *, params: Mapping[str, Any] | None = None, body: Any = None
     ) -> Any:
         """Send a request below the database and read its JSON answer. A ``body`` of bytes is JSON already."""
+        return self.read_json(await self.respond(self.json_request(method, path, params=params, body=body)))
+
+    def json_request(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        accept: str = JSON_TYPE,
+        **how: Any,
+    ) -> Request:
+        """A request below the database with a JSON body, or none; ``how`` are further fields of a Request."""
         content = body if isinstance(body, bytes | None) else jsonio.dumps(body)
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if method == "POST" or content is not None:
-            headers["Content-Type"] = "application/json"
-        response = await self._send(method, self._address(path, params), headers, content)
-        return self._read_json(response)
+            headers["Content-Type"] = JSON_TYPE
+        return Request(method, self.address(path, params), headers, content, **how)
+
+    async def respond(self, request: Request) -> httpx.Response:
+        """Send a request and give its whole answer, whatever it says, for :meth:`read_json` or the caller to judge."""
+        return await self._answer(request)
+
+    def read_json(self, response: httpx.Response) -> Any:
+        """The JSON of a good answer; a bad one is raised."""
+        return read_json(response, self.url, self._authenticator.remedy)
 
     async def get_bytes(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """GET plain bytes: an attachment's content."""
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        response = await self._send("GET", self._address(path, params), headers, None)
+        response = await self._answer(Request("GET", self.address(path, params), PLAIN_BYTES))
         if response.is_error:
-            self._read_json(response)
+            self.read_json(response)
         return response.content
 
-    def _new_http(self) -> httpx.AsyncClient:
-        # Loading the trusted certificates takes longer than a small replication; plain http needs none.
-        return httpx.AsyncClient(
-            auth=self._auth,
-            # A request may wait for a connection as long as the others take.
-            timeout=httpx.Timeout(limits.HTTP_TIMEOUT_S, pool=None),
-            limits=httpx.Limits(max_connections=limits.HTTP_CONNECTIONS),
-            headers={"User-Agent": "couchette"},
-            verify=self.url.startswith("https:"),
-            trust_env=not self._is_loopback(),  # A proxy cannot reach this machine's own addresses.
-            transport=self._transport,
-        )
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[Answer]:
+        """Send a request and give the answer while it arrives; a bad one is raised.
 
-    def _is_loopback(self) -> bool:
-        host = httpx.URL(self.url).host
-        return host in ("localhost", "::1") or host.startswith("127.")
+        Repeats end with the answer's head: what breaks in the block is raised as Unreachable, as is silence.
+        """
+        response = await self._answer(request, stream=True)
+        try:
+            if response.is_error or response.is_redirect:
+                await response.aread()
+                self.read_json(response)
+            chunks = _chunks(response)
+            try:
+                yield Answer(response.status_code, response.headers, chunks)
+            finally:
+                await _abandon(chunks)
+        except (httpx.TransportError, httpx.DecodingError) as exc:
+            raise self._failure(exc) from exc
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
 
-    def _address(self, path: str, params: Mapping[str, Any] | None) -> str:
+    def address(self, path: str, params: Mapping[str, Any] | None = None) -> str:
+        """The URL of ``path`` below the database."""
         address = f"{self.url}/{path}" if path else self.url
         return f"{address}?{query(params)}" if params else address
 
-    async def _send(self, method: str, address: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
-        """Send, and repeat what may be repeated; the last answer is returned whatever its status."""
-        assert self._http is not None, "the client is used outside of its context"
-        for attempt in range(limits.HTTP_RETRIES + 1):
-            final = attempt == limits.HTTP_RETRIES
-            try:
-                response = await self._http.request(method, address, headers=headers, content=content)
-            except (httpx.TransportError, httpx.DecodingError) as exc:
-                if final or (not self._answered and isinstance(exc, httpx.ConnectError)):
-                    raise self._unreachable(exc) from exc
-            except httpx.InvalidURL as exc:
-                raise self._unreachable(exc) from exc
-            else:
-                self._answered = True
-                if final or response.status_code not in REPEATED_STATUSES:
-                    return response
-            await anyio.sleep(limits.HTTP_RETRY_PAUSE_S * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+    # -- How they are sent ----------------------------------------------------------------------------
 
-    def _unreachable(self, exc: Exception) -> Unreachable:
+    async def _answer(self, request: Request, *, stream: bool = False) -> httpx.Response:
+        """The answer, whatever its status, after the repeats that make sense and with the best credentials."""
+        refused: dict[str, str] | None = None
+        while True:
+            credentials = await self._authenticator.headers()
+            response = await self._repeated(request, credentials, stream=stream)
+            if response.status_code != 401 or refused is not None:
+                self._authenticator.observe(response)
+                return response
+            refused = credentials
+            if not await self._authenticator.renew(refused):
+                return response
+            await response.aclose()
+
+    async def _repeated(self, request: Request, credentials: Mapping[str, str], *, stream: bool) -> httpx.Response:
+        """Send, and repeat what may be repeated; the last answer is returned whatever its status."""
+        host = host_of(origin_of(self.url))
+        # A body that is read from elsewhere may wait for this host's slots itself, and must not hold the last one.
+        waiting = request.waiting or callable(request.content)
+        failures = 0
+        while True:
+            failures += 1
+            try:
+                async with host.turn(waiting=waiting) as begun_at:
+                    response = await self._send(request, credentials, stream=stream)
+            except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as exc:
+                if failures > limits.HTTP_RETRIES or not _may_pass(exc, request, host):
+                    # A traceback would show the text of a malformed header.
+                    raise self._failure(exc) from None if isinstance(exc, httpx.LocalProtocolError) else exc
+                await host.rest(failures, until_recovered=True)
+                continue
+            pause = _asked_pause_s(response, failures)
+            if pause is not None:
+                host.throttled(begun_at, pause)
+            elif response.status_code not in IN_TROUBLE:
+                host.succeeded()
+                return response
+            if failures > (limits.HTTP_RETRIES if response.status_code in IN_TROUBLE else limits.HTTP_BUSY_RETRIES):
+                return response
+            await response.aclose()
+            if pause is None:
+                await host.rest(failures, until_recovered=False)
+
+    async def _send(self, request: Request, credentials: Mapping[str, str], *, stream: bool) -> httpx.Response:
+        assert self._http is not None, "the client is used outside of its context"
+        silence_s = request.silence_s or self._access.timeout or limits.HTTP_TIMEOUT_S
+        body = RequestBody(request.content)
+        built = self._http.build_request(
+            request.method,
+            request.address,
+            headers={**self._headers, **request.headers, **credentials},
+            content=body if callable(request.content) else request.content,
+            timeout=httpx.Timeout(silence_s, pool=None),  # It may wait for a connection as long as the others take.
+        )
+        built.stream = body
+        try:
+            return await self._http.send(built, stream=stream)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await body.aclose()
+
+    async def _log_in(self, form: bytes) -> httpx.Response:
+        """POST the name and password to the server's ``_session``, beside the database."""
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        address = self.url.rpartition("/")[0] + "/_session"
+        response = await self._repeated(Request("POST", address, headers, form), {}, stream=False)
+        try:
+            self.read_json(response)
+        except NotFound as exc:
+            raise BadRequest("The server has no cookie sessions.", f"{address} is not there; use BasicAuth.") from exc
+        return response
+
+    def _failure(self, exc: Exception) -> CouchetteError:
+        """What a failed request means. The text of a request that cannot be sent may hold its headers: not shown."""
+        if isinstance(exc, httpx.LocalProtocolError):
+            return BadRequest("The request cannot be sent.", f"To {self.url}: a header or the address is malformed.")
+        if isinstance(exc, httpx.ProxyError) and "407" in str(exc):
+            return proxy_refusal()
+        failure = tls_failure(exc, self.url)
+        if failure is not None:
+            return failure
         detail = str(exc) or type(exc).__name__
         return Unreachable(
             "The database cannot be reached.",
             f"{self.url}: {detail}. Check the address and that the server runs; what was replicated is kept.",
         )
 
-    def _read_json(self, response: httpx.Response) -> Any:
-        """The body of a good answer; a bad one is raised as the error it means."""
-        if response.is_redirect:
-            target = without_credentials(response.headers.get("location", ""))
-            raise NotCouchDB("The URL redirects.", f"{self.url} answers that it is at {target}; give that URL.")
+    def _new_http(self) -> httpx.AsyncClient:
+        tls, proxy = self._access.tls, self._access.proxy
         try:
-            body = jsonio.loads(response.content)
-        except CouchetteError as exc:
-            body = self._body_of_error_without_json(response, exc)
-        if not response.is_error:
-            return body
-        if not isinstance(body, dict):
-            body = {}
-        error, reason = str(body.get("error", "unknown_error")), str(body.get("reason") or response.reason_phrase)
-        if reason == "no_db_file":
-            reason = DATABASE_MISSING
-        kind = type(from_answer(response.status_code, error, reason))
-        raise from_answer(response.status_code, error, reason, self._hint(kind))
+            return httpx.AsyncClient(
+                auth=self._auth if isinstance(self._auth, httpx.Auth) else None,
+                limits=httpx.Limits(max_connections=limits.HTTP_CONNECTIONS),
+                headers={"User-Agent": "couchette"},
+                # No cookie of a server is kept but the session's, by its authenticator.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                # Loading the trusted certificates takes longer than a small replication; plain http needs none.
+                verify=make_context(tls) if self.url.startswith("https:") else False,
+                proxy=None if proxy is None else _proxy(proxy, tls),
+                trust_env=not self._is_loopback(),  # A proxy cannot reach this machine's own addresses.
+                transport=self._transport or carried.transport(),
+            )
+        except (ValueError, httpx.InvalidURL) as exc:
+            raise BadRequest("Invalid proxy.", "Give a URL such as http://proxy:3128 (it is not shown).") from exc
+        except ImportError as exc:
+            raise MissingExtra("A SOCKS proxy needs another package.", "pip install 'couchette[socks]'") from exc
 
-    def _body_of_error_without_json(self, response: httpx.Response, cause: CouchetteError) -> dict[str, Any]:
-        """A proxy may refuse or fail in its own words; any other answer without JSON is not CouchDB's."""
-        if response.status_code in (401, 403, 413) or response.status_code >= 500:
-            return {}
-        kind = response.headers.get("content-type", "no content type")
-        raise NotCouchDB(
-            "The URL does not answer as CouchDB.",
-            f"{self.url} answered {response.status_code} with {kind} instead of JSON; check the address.",
-        ) from cause
+    def _is_loopback(self) -> bool:
+        host = httpx.URL(self.url).host
+        return host in ("localhost", "::1") or host.startswith("127.")
 
-    def _hint(self, kind: type[CouchetteError]) -> str:
-        """What to do about an error of this kind, with the URL that gave it."""
-        if issubclass(kind, Unauthorized):
-            given = "The credentials given were refused" if self._auth else "No credentials were given"
-            return f"{given} for {self.url}; check user and password."
-        if issubclass(kind, Forbidden):
-            return f"The user may not do this at {self.url}; ask for the right in the database's _security."
-        if issubclass(kind, DatabaseNotFound):
-            return f"There is no database at {self.url}; create it, or replicate with create_target."
-        if issubclass(kind, RemoteError):
-            return f"{self.url} failed {limits.HTTP_RETRIES + 1} times; try again later."
-        return f"From {self.url}."
+
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives; a transport other than the network may have given it whole."""
+    return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+
+
+async def _abandon(chunks: AsyncIterator[bytes]) -> None:
+    """End the reading of a body, wherever it stands.
+
+    httpx reads through a chain of generators, of which closing the outer one leaves the others to the garbage
+    collector, and trio warns of that. A cancellation that meets them in the innermost wait ends them all.
+    """
+    with anyio.CancelScope() as scope, suppress(httpx.TransportError, httpx.DecodingError, httpx.StreamError):
+        scope.cancel()
+        async for _ in chunks:
+            continue  # What had arrived already is nobody's any more.
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers that a program gave; those that HTTP cannot carry are named, and their values are not shown."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise BadRequest("Invalid header.", f"The header {name!r} or its value (not shown) cannot be sent.")
+    return dict(headers)
+
+
+def _proxy(url: str, tls: TLS | None) -> httpx.Proxy:
+    return httpx.Proxy(url, ssl_context=make_context(tls) if url.startswith("https:") else None)
+
+
+def _may_pass(exc: Exception, request: Request, host: Host) -> bool:
+    """Whether another try may have more luck. The silence of a feed is its reader's to judge."""
+    if request.waiting and isinstance(exc, httpx.ReadTimeout):
+        return False
+    if isinstance(exc, httpx.InvalidURL | httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.ProxyError):
+        return False
+    if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout) and not host.answered:
+        return False
+    return tls_failure(exc, "") is None
+
+
+def _asked_pause_s(response: httpx.Response, failures: int) -> float | None:
+    """How long a server that puts us off is left alone; None for one that does not."""
+    if response.status_code not in PUT_OFF:
+        return None
+    asked = retry_after_s(response.headers.get("retry-after"))
+    if asked is not None:
+        return asked
+    return pause_s(failures, limits.HTTP_BUSY_PAUSE_MAX_S)

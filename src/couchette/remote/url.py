@@ -60,6 +60,12 @@ def without_credentials(url: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port: what addresses of one server have in common."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
 def quote_segment(text: str) -> str:
     """``text`` as one segment of a path. A segment of dots would be taken as ``.`` or ``..``: they are encoded."""
     return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

@@ -136,6 +136,12 @@ def _sessions(doc: Mapping[str, Any] | None) -> Iterator[tuple[str, Seq, list[Ma
             yield session_id, seq, entries[max(0, index - 1) :]
 
 
+def same_place(one: Seq, other: Seq) -> bool:
+    """Whether two sequences of one source are of the same change, as far as can be told: their texts may differ."""
+    number = _number(one)
+    return one == other if number is None else number == _number(other)
+
+
 def _lower(source_seq: Seq, target_seq: Seq) -> Seq:
     """The lower of two sequences of one source; the target's where that cannot be told."""
     source_number, target_number = _number(source_seq), _number(target_seq)

@@ -7,12 +7,14 @@ revisions travel as ``multipart/mixed``, where a revision with attachments is a 
 
 from __future__ import annotations
 
+import base64
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from couchette import jsonio
+from couchette.wire.content import Content
 
 JSON_TYPE = "application/json"
 JSON_ERROR_TYPE = 'application/json; error="true"'
@@ -38,15 +40,32 @@ class Multipart:
         return Part({**(headers or {}), "Content-Type": self.content_type}, self.content)
 
 
-def write(kind: str, parts: Iterable[Part]) -> Multipart:
-    """A body of this kind (``multipart/mixed``...) with a boundary that cannot occur in it."""
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the parts' contents: a head before each of them, and the end."""
+
+    content_type: str
+    heads: list[bytes]
+    end: bytes
+
+
+def frame(kind: str, parts_headers: Iterable[Mapping[str, str]]) -> Frame:
+    """The frame of a body of this kind (``multipart/mixed``...) with a boundary that cannot occur in it."""
     boundary = secrets.token_hex(16)
-    delimiter = b"\r\n--" + boundary.encode()
-    pieces: list[bytes] = []
-    for part in parts:
-        pieces += (delimiter, b"\r\n", _header_lines(part.headers), b"\r\n", part.content)
-    pieces += (delimiter, b"--")
-    return Multipart(f'{kind}; boundary="{boundary}"', b"".join(pieces).removeprefix(b"\r\n"))
+    heads: list[bytes] = []
+    delimiter = b"--" + boundary.encode()
+    for headers in parts_headers:
+        heads.append(delimiter + b"\r\n" + _header_lines(headers) + b"\r\n")
+        delimiter = b"\r\n--" + boundary.encode()
+    return Frame(f'{kind}; boundary="{boundary}"', heads, delimiter + b"--")
+
+
+def write(kind: str, parts: Iterable[Part]) -> Multipart:
+    """A whole body of this kind."""
+    parts = list(parts)
+    around = frame(kind, (part.headers for part in parts))
+    pieces = [piece for head, part in zip(around.heads, parts, strict=True) for piece in (head, part.content)]
+    return Multipart(around.content_type, b"".join([*pieces, around.end]))
 
 
 def _header_lines(headers: Mapping[str, str]) -> bytes:
@@ -87,11 +106,51 @@ def related(doc: Mapping[str, Any]) -> Multipart:
     return write("multipart/related", [json_part({**doc, "_attachments": listed}), *contents])
 
 
+@dataclass(frozen=True)
+class StreamedMultipart:
+    """A multipart body of known length, parts of which are read only when it is sent."""
+
+    content_type: str
+    length: int
+    pieces: Sequence[bytes | Content]
+
+
+def streamed_related(doc: Mapping[str, Any]) -> StreamedMultipart:
+    """As :func:`related`, where the ``data`` of an attachment may also be a Content, or base64 text."""
+    listed: dict[str, Any] = {}
+    followers: list[tuple[dict[str, str], bytes | Content]] = []
+    for name, member in doc["_attachments"].items():
+        data = member.get("data")
+        if data is None:
+            listed[name] = member
+            continue
+        content = base64.b64decode(data) if isinstance(data, str) else data
+        length = len(content) if isinstance(content, bytes) else content.length
+        entry = {key: value for key, value in member.items() if key not in ("data", "digest")}
+        entry[_length_member(entry)] = length
+        listed[name] = {**entry, "follows": True}
+        followers.append((_content_headers(name, entry, length), content))
+    boundary = secrets.token_hex(16)
+    delimiter = b"\r\n--" + boundary.encode()
+    head = json_part({**doc, "_attachments": listed})
+    pieces: list[bytes | Content] = [delimiter[2:], b"\r\n", _header_lines(head.headers), b"\r\n", head.content]
+    for headers, content in followers:
+        pieces += (delimiter + b"\r\n" + _header_lines(headers) + b"\r\n", content)
+    pieces.append(delimiter + b"--")
+    length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
+    return StreamedMultipart(f'multipart/related; boundary="{boundary}"', length, pieces)
+
+
+def _length_member(entry: Mapping[str, Any]) -> str:
+    """Which member says how long the part is: of compressed content ``length`` is what it expands to."""
+    return "encoded_length" if entry.get("encoding") else "length"
+
+
 def _content_headers(name: str, entry: Mapping[str, Any], length: int) -> dict[str, str]:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     headers = {
         "Content-Disposition": f'attachment; filename="{quoted}"',
-        "Content-Type": entry["content_type"],
+        "Content-Type": entry.get("content_type", "application/octet-stream"),
         "Content-Length": str(length),
     }
     if entry.get("encoding"):

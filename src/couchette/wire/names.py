@@ -12,9 +12,14 @@ from typing import Final
 from couchette.errors import BadRequest, IllegalDatabaseName, IllegalDocId
 from couchette.limits import DATABASE_NAME_BYTES_MAX
 
+USERS: Final = "_users"
+REPLICATOR: Final = "_replicator"
+SYSTEM_DATABASES: Final = frozenset({USERS, REPLICATOR})
+"""The names of databases that begin with an underscore."""
+
 _DATABASE_NAME: Final = re.compile(r"[a-z][a-z0-9_$()+/-]*")
 _ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
-_UNRESERVED: Final = re.compile(rb"[^A-Za-z0-9._-]")
+_UNRESERVED: Final = re.compile(rb"[^A-Za-z0-9._:-]")
 
 
 def unquote(text: bytes) -> bytes:
@@ -26,7 +31,7 @@ def unquote(text: bytes) -> bytes:
 
 
 def quote(text: str) -> str:
-    """Escape a name for a path, as CouchDB does in Location: all but letters, digits, ``.``, ``_`` and ``-``."""
+    """Escape a name for a path, as CouchDB does in Location: all but letters, digits, ``.``, ``_``, ``-`` and ``:``."""
     return _UNRESERVED.sub(lambda found: b"%%%02X" % ord(found[0]), text.encode()).decode()
 
 
@@ -54,6 +59,8 @@ def decode_attachment_name(segments: list[bytes]) -> str:
 
 def check_database_name(name: str) -> str:
     """Return the name, or raise IllegalDatabaseName."""
+    if name in SYSTEM_DATABASES:
+        return name
     if not _DATABASE_NAME.fullmatch(name):
         raise IllegalDatabaseName(
             f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters "

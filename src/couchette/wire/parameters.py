@@ -150,7 +150,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _boolean(text: str) -> bool:
+def read_boolean(text: str) -> bool:
+    """A boolean as it is written in a query string."""
     match text.lower():
         case "true":
             return True
@@ -159,7 +160,8 @@ def _boolean(text: str) -> bool:
     raise QueryParseError(f'Invalid boolean parameter: "{text}"')
 
 
-def _positive(text: str) -> int:
+def read_positive(text: str) -> int:
+    """A count as it is written in a query string."""
     number = read_integer(text)
     if number < 0:
         raise QueryParseError(f'Invalid value for positive integer: "{text}"')
@@ -173,16 +175,77 @@ _ALL_DOCS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "start_key": ("start_key", jsonio.loads),
     "endkey": ("end_key", jsonio.loads),
     "end_key": ("end_key", jsonio.loads),
-    "inclusive_end": ("inclusive_end", _boolean),
-    "descending": ("descending", _boolean),
-    "skip": ("skip", _positive),
-    "limit": ("limit", _positive),
-    "include_docs": ("include_docs", _boolean),
-    "conflicts": ("conflicts", _boolean),
-    "attachments": ("attachments", _boolean),
-    "att_encoding_info": ("att_encoding_info", _boolean),
-    "update_seq": ("update_seq", _boolean),
-    "reduce": ("reduce", _boolean),
-    "group": ("group", _boolean),
-    "group_level": ("group_level", _positive),
+    "inclusive_end": ("inclusive_end", read_boolean),
+    "descending": ("descending", read_boolean),
+    "skip": ("skip", read_positive),
+    "limit": ("limit", read_positive),
+    "include_docs": ("include_docs", read_boolean),
+    "conflicts": ("conflicts", read_boolean),
+    "attachments": ("attachments", read_boolean),
+    "att_encoding_info": ("att_encoding_info", read_boolean),
+    "update_seq": ("update_seq", read_boolean),
+    "reduce": ("reduce", read_boolean),
+    "group": ("group", read_boolean),
+    "group_level": ("group_level", read_positive),
+}
+
+
+# -- Views ----------------------------------------------------------------------------------------
+
+
+def view_options(query: Query, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The keyword arguments of ``Database.query`` from a query string and the body of a POST.
+
+    As CouchDB takes them one after the other: ``key`` is both ends of a range, either of which a later parameter may
+    move, and of ``group`` and ``group_level`` the last one counts.
+    """
+    options: dict[str, Any] = {}
+    for name, text in query.pairs:
+        if name in _VIEW:
+            _take(options, name, _VIEW[name][1](text))
+    for name, value in (body or {}).items():
+        if name in _VIEW:
+            _take(options, name, _from_body(value, _VIEW[name][1]))
+    if not isinstance(options.get("keys", []), list):
+        raise QueryParseError("`keys` must be an array of strings.", f"Got {options['keys']!r}.")
+    return options
+
+
+def _take(options: dict[str, Any], name: str, value: Any) -> None:
+    keyword = _VIEW[name][0]
+    if keyword == "key":
+        options["start_key"] = options["end_key"] = value
+        return
+    if keyword in ("group", "group_level"):
+        options.pop("group_level", None)
+    options[keyword] = value
+
+
+def _text_value(text: str) -> str:
+    return text
+
+
+def _update(text: str) -> bool | str:
+    values: dict[str, bool | str] = {"true": True, "false": False, "lazy": "lazy"}
+    if text not in values:
+        raise QueryParseError("Invalid value for `update`.", f"update={text!r}; give true, false or lazy.")
+    return values[text]
+
+
+def _stale(text: str) -> bool | str:
+    values: dict[str, bool | str] = {"ok": False, "update_after": "lazy"}
+    if text not in values:
+        raise QueryParseError("Invalid value for `stale`.", f"stale={text!r}; give ok or update_after.")
+    return values[text]
+
+
+_VIEW: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    **_ALL_DOCS,
+    "startkey_docid": ("start_key_doc_id", _text_value),
+    "start_key_doc_id": ("start_key_doc_id", _text_value),
+    "endkey_docid": ("end_key_doc_id", _text_value),
+    "end_key_doc_id": ("end_key_doc_id", _text_value),
+    "sorted": ("sorted", read_boolean),
+    "stale": ("update", _stale),
+    "update": ("update", _update),
 }

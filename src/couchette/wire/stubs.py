@@ -14,6 +14,9 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from couchette import jsonio
+from couchette.document.stored import StoredDoc
+from couchette.wire.content import Content
 from couchette.wire.transfer import Document
 
 
@@ -43,7 +46,7 @@ def attachment_bytes(doc: Document, names: Iterable[str]) -> int:
     return sum(length for length in lengths if isinstance(length, int))
 
 
-def fill(doc: Document, name: str, data: str | bytes) -> None:
+def fill(doc: Document, name: str, data: str | bytes | Content) -> None:
     """Give the attachment ``name`` its data, in place."""
     entry = doc["_attachments"][name]
     entry.pop("stub", None)
@@ -56,6 +59,11 @@ def inlined(doc: Document) -> Document:
     if not isinstance(attachments, dict) or not any(isinstance(_data(entry), bytes) for entry in attachments.values()):
         return doc
     return {**doc, "_attachments": {name: _inlined_entry(entry) for name, entry in attachments.items()}}
+
+
+def encode(doc: Document) -> bytes:
+    """The JSON text of ``doc``, attachment bytes as base64."""
+    return doc.json() if isinstance(doc, StoredDoc) else jsonio.dumps(inlined(doc))
 
 
 def _inlined_entry(entry: Any) -> Any:

@@ -7,14 +7,18 @@ something else is named at once and never half believed. Documents are plain dic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from couchette.errors import NotCouchDB
 from couchette.wire.checkpoint import Seq
 
-Document = dict[str, Any]
+_OUR_SEQ: Final = re.compile("[0-9]+-([0-9a-f]{32})")
+_SECONDS_DIGITS: Final = 11
+
+Document = Mapping[str, Any]
 Item = TypeVar("Item")
 
 
@@ -26,6 +30,23 @@ class PeerInfo:
     """Lasting name, part of the replication id: a uuid, or a URL without credentials."""
     instance_start_time: str
     """Changes when the database is recreated; ``"0"`` where the server does not say."""
+    empty: bool = False
+    """Whether it holds no document and no tombstone, so that it lacks whatever a source has."""
+    local: bool = False
+    """Whether it is a database of this process."""
+    update_seq: Seq = 0
+    """Its newest sequence."""
+
+    @property
+    def incarnation(self) -> str | None:
+        """What another database of the same name and place would not have: known of ours, and of CouchDB since 3.
+
+        A start time is a time of creation only in whole seconds. The longer ones of CouchDB 1 and of PouchDB's server
+        are of the moment in which the server opened the database.
+        """
+        if isinstance(self.update_seq, str) and (ours := _OUR_SEQ.fullmatch(self.update_seq)):
+            return ours[1]
+        return self.instance_start_time if 1 < len(self.instance_start_time) <= _SECONDS_DIGITS else None
 
 
 @dataclass(frozen=True)
@@ -36,10 +57,11 @@ class ChangesPage:
     last_seq: Seq
     pending: int | None
     """Changes after this page, where the source tells."""
+    deleted: frozenset[str] = frozenset()
+    """Those of the documents whose winner is a tombstone."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Revisions of one document that the target lacks, and those of its leaves that may be ancestors."""
 
     id: str
@@ -67,19 +89,24 @@ class Fetched:
 
     docs: Sequence[Document]
     refused: Sequence[Refusal] = field(default=())
+    size: int = 0
+    """Bytes that came for it, where the source is asked over a line that tells."""
 
 
 def read_changes(answer: Any) -> ChangesPage:
     """Check an answer to ``_changes?style=all_docs``."""
     leaves: dict[str, list[str]] = {}
+    deleted: list[str] = []
     for row in _member(answer, "results", list, "_changes"):
         try:
             leaves[row["id"]] = [change["rev"] for change in row["changes"]]
+            if row.get("deleted"):
+                deleted.append(row["id"])
         except (TypeError, KeyError) as exc:
             raise _unlike_couchdb("_changes", row) from exc
     last_seq = _member(answer, "last_seq", (int, str, list), "_changes")
     pending = answer.get("pending")
-    return ChangesPage(leaves, last_seq, pending if isinstance(pending, int) else None)
+    return ChangesPage(leaves, last_seq, pending if isinstance(pending, int) else None, frozenset(deleted))
 
 
 def read_revs_diff(answer: Any) -> list[Wanted]:
