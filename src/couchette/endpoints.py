@@ -6,151 +6,254 @@ The network lives on an event loop; for a caller that has none, one is run on a 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
-from couchette import limits, replication
+from couchette import replication
+from couchette.access import TLS, Access, Auth
 from couchette.errors import BadRequest, DatabaseNotFound, StoreError
 from couchette.pool import Pool
-from couchette.replication import LocalPeer, Peer, Progress, ReplicationResult, SyncResult
+from couchette.replication import (
+    Background,
+    LiveReplication,
+    LiveSync,
+    LocalPeer,
+    Options,
+    Peer,
+    ReplicationOptions,
+    ReplicationResult,
+    SyncResult,
+)
 
 Endpoint = Any
-"""``http(s)://host/database``, the path of a file, a Database or an AsyncDatabase."""
-Auth = tuple[str, str]
+"""``http(s)://host/database``, the path of a file, a Database or an AsyncDatabase; or a replication's Peer."""
 
 
+class AccessOptions(ReplicationOptions, total=False):
+    """The keyword arguments of ``replicate`` and ``sync`` but for ``live`` and each side's own credentials."""
+
+    auth: Auth | None
+    tls: TLS | None
+    proxy: str | None
+    headers: Mapping[str, str] | None
+    timeout: float | None
+
+
+@overload
 def replicate(
     source: Endpoint,
     target: Endpoint,
     *,
-    create_target: bool = False,
-    batch_docs: int = limits.BATCH_DOCS,
-    progress: Callable[[Progress], None] | None = None,
-    use_checkpoints: bool = True,
+    live: Literal[False] = False,
     source_auth: Auth | None = None,
     target_auth: Auth | None = None,
-) -> ReplicationResult:
+    **options: Unpack[AccessOptions],
+) -> ReplicationResult: ...
+@overload
+def replicate(
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    live: Literal[True],
+    source_auth: Auth | None = None,
+    target_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> Background: ...
+def replicate(
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    live: bool = False,
+    source_auth: Auth | None = None,
+    target_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> ReplicationResult | Background:
     """Bring to ``target`` every leaf revision that ``source`` has and ``target`` lacks; block until it is done.
 
     Source and target are each a URL of a CouchDB database, a file's path, or an open database. Progress is
     recorded on both sides as CouchDB does it, so a later call goes on where this one ended or broke off.
 
+    With ``live`` it goes on in the background and returns at once, with a handle: its ``status``,
+    ``wait_until_synced(timeout)``, ``retry()``, ``set_auth(...)`` and ``cancel()``; the handle is a context manager.
+    What passes, such as a cut line, is then waited for and never raised.
+
     Args:
-        create_target: create the database behind a target URL if it is missing; a file is always made.
-        batch_docs: changes looked at in one batch.
-        progress: called with a :class:`Progress` after each batch, on the thread that replicates.
-        use_checkpoints: look for recorded progress, and record it.
-        source_auth, target_auth: name and password, where the URL does not hold them.
+        auth: who we are to a URL: name and password, ``BasicAuth``, ``SessionAuth``, ``BearerAuth`` or any
+            ``httpx.Auth``, where the URL does not say it; ``source_auth`` and ``target_auth`` are for one side.
+        tls, proxy, headers, timeout: how servers are reached; see :class:`couchette.access.Access`.
+        options: what is moved and how; see :class:`couchette.replication.Options` for all of them.
 
     Raises:
+        BadRequest: options that do not go together.
         Unreachable, NotCouchDB, Unauthorized, DatabaseNotFound: a side cannot be used.
         ReplicationFailed: it stopped; what was written stays.
 
     Documents that the target refuses one by one do not stop it: they are the result's ``errors``.
     """
-    _check_outside_transactions(source, target)
-    options = _options(create_target, batch_docs, progress, use_checkpoints)
-    return replication.run_sync(partial(_replicate, source, target, source_auth, target_auth, options))
+    pair = _Pair({"source": source, "target": target}, {"source": source_auth, "target": target_auth}, options)
+    if live:
+        return Background(LiveReplication(pair, pair.options))
+    return replication.run_sync(_replicate, pair)
 
 
+@overload
 async def replicate_async(
     source: Endpoint,
     target: Endpoint,
     *,
-    create_target: bool = False,
-    batch_docs: int = limits.BATCH_DOCS,
-    progress: Callable[[Progress], None] | None = None,
-    use_checkpoints: bool = True,
+    live: Literal[False] = False,
     source_auth: Auth | None = None,
     target_auth: Auth | None = None,
-) -> ReplicationResult:
-    """Async :func:`replicate`. Cancelling it leaves what was written, as a failure does."""
-    _check_outside_transactions(source, target)
-    options = _options(create_target, batch_docs, progress, use_checkpoints)
-    return await _replicate(source, target, source_auth, target_auth, options)
+    **options: Unpack[AccessOptions],
+) -> ReplicationResult: ...
+@overload
+async def replicate_async(
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    live: Literal[True],
+    source_auth: Auth | None = None,
+    target_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> LiveReplication: ...
+async def replicate_async(
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    live: bool = False,
+    source_auth: Auth | None = None,
+    target_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> ReplicationResult | LiveReplication:
+    """Async :func:`replicate`. Cancelling it leaves what was written, as a failure does.
+
+    With ``live`` it returns a :class:`LiveReplication` that does not run yet: ``async with`` runs it during a block,
+    ``task_group.start_soon(handle.run)`` in a task group.
+    """
+    pair = _Pair({"source": source, "target": target}, {"source": source_auth, "target": target_auth}, options)
+    return LiveReplication(pair, pair.options) if live else await _replicate(pair)
 
 
+@overload
 def sync(
     near: Endpoint,
     far: Endpoint,
     *,
-    create_target: bool = False,
-    batch_docs: int = limits.BATCH_DOCS,
-    progress: Callable[[Progress], None] | None = None,
-    use_checkpoints: bool = True,
+    live: Literal[False] = False,
     near_auth: Auth | None = None,
     far_auth: Auth | None = None,
-) -> SyncResult:
-    """Replicate ``near`` to ``far``, then ``far`` to ``near``; otherwise as :func:`replicate`."""
-    _check_outside_transactions(near, far)
-    options = _options(create_target, batch_docs, progress, use_checkpoints)
-    return replication.run_sync(partial(_sync, near, far, near_auth, far_auth, options))
+    **options: Unpack[AccessOptions],
+) -> SyncResult: ...
+@overload
+def sync(
+    near: Endpoint,
+    far: Endpoint,
+    *,
+    live: Literal[True],
+    near_auth: Auth | None = None,
+    far_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> Background: ...
+def sync(
+    near: Endpoint,
+    far: Endpoint,
+    *,
+    live: bool = False,
+    near_auth: Auth | None = None,
+    far_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> SyncResult | Background:
+    """Replicate ``near`` to ``far``, then back, or with ``live`` both ways at once; otherwise as :func:`replicate`."""
+    pair = _Pair({"near": near, "far": far}, {"near": near_auth, "far": far_auth}, options)
+    return Background(LiveSync(pair, pair.options)) if live else replication.run_sync(_sync, pair)
 
 
+@overload
 async def sync_async(
     near: Endpoint,
     far: Endpoint,
     *,
-    create_target: bool = False,
-    batch_docs: int = limits.BATCH_DOCS,
-    progress: Callable[[Progress], None] | None = None,
-    use_checkpoints: bool = True,
+    live: Literal[False] = False,
     near_auth: Auth | None = None,
     far_auth: Auth | None = None,
-) -> SyncResult:
-    """Async :func:`sync`."""
-    _check_outside_transactions(near, far)
-    options = _options(create_target, batch_docs, progress, use_checkpoints)
-    return await _sync(near, far, near_auth, far_auth, options)
+    **options: Unpack[AccessOptions],
+) -> SyncResult: ...
+@overload
+async def sync_async(
+    near: Endpoint,
+    far: Endpoint,
+    *,
+    live: Literal[True],
+    near_auth: Auth | None = None,
+    far_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> LiveSync: ...
+async def sync_async(
+    near: Endpoint,
+    far: Endpoint,
+    *,
+    live: bool = False,
+    near_auth: Auth | None = None,
+    far_auth: Auth | None = None,
+    **options: Unpack[AccessOptions],
+) -> SyncResult | LiveSync:
+    """Async :func:`sync`; with ``live`` it returns a :class:`LiveSync` that does not run yet."""
+    pair = _Pair({"near": near, "far": far}, {"near": near_auth, "far": far_auth}, options)
+    return LiveSync(pair, pair.options) if live else await _sync(pair)
 
 
-def _check_outside_transactions(*endpoints: Endpoint) -> None:
-    """A replication writes from threads of its own, which would wait for this one's transaction, and it for them."""
-    for endpoint in endpoints:
-        pool = getattr(endpoint, "_pool", None)
-        if pool is not None and pool.in_transaction:
-            raise StoreError("A database cannot be replicated inside its transaction.", "Leave the block first.")
+class _Pair:
+    """Two endpoints and how they are reached; called, it opens their peers. ``options`` are the other options.
+
+    Raises StoreError inside a transaction of either: a replication writes from threads of its own, which would
+    wait for this one's transaction, and it for them.
+    """
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], auths: Mapping[str, Auth | None], given: AccessOptions
+    ) -> None:
+        options: dict[str, Any] = dict(given)
+        reach = {name: options.pop(name) for name in Access.__dataclass_fields__ if name in options}
+        self.options = Options(**options)
+        self._endpoints = dict(endpoints)
+        self._access = {name: Access(**reach) for name in endpoints}
+        self.set_auth(**{name: auth for name, auth in auths.items() if auth is not None})
+        for endpoint in endpoints.values():
+            pool = getattr(endpoint, "_pool", None)
+            if isinstance(pool, Pool) and pool.in_transaction:
+                raise StoreError("A database cannot be replicated inside its transaction.", "Leave the block first.")
+
+    def set_auth(self, **auths: Any) -> None:
+        """Use these credentials from the next opening on. Raises BadRequest for a side that there is not."""
+        for name, auth in auths.items():
+            if name not in self._access:
+                raise BadRequest("There is no such side of the replication.", f"{name!r} is none of {[*self._access]}.")
+            self._access[name] = replace(self._access[name], auth=auth)
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[tuple[Peer, Peer]]:
+        """Open the peers. The first must exist, and must answer before a file is made for the second."""
+        (first, second), (first_access, second_access) = self._endpoints.values(), self._access.values()
+        async with _peer(first, first_access, must_exist=True) as origin:
+            made = _would_be_made(second)
+            if made:
+                async with origin:
+                    await origin.info()
+            async with _peer(second, second_access, must_exist=made and self.options.dry_run) as destination:
+                yield origin, destination
 
 
-def _options(
-    create_target: bool, batch_docs: int, progress: Callable[[Progress], None] | None, use_checkpoints: bool
-) -> dict[str, Any]:
-    return {
-        "create_target": create_target,
-        "batch_docs": batch_docs,
-        "progress": progress,
-        "use_checkpoints": use_checkpoints,
-    }
+async def _replicate(pair: _Pair) -> ReplicationResult:
+    async with pair() as (source, target):
+        return await replication.replicate_once(source, target, pair.options)
 
 
-async def _replicate(
-    source: Endpoint, target: Endpoint, source_auth: Auth | None, target_auth: Auth | None, options: dict[str, Any]
-) -> ReplicationResult:
-    async with _pair(source, target, source_auth, target_auth) as (origin, destination):
-        return await replication.replicate(origin, destination, **options)
-
-
-async def _sync(
-    near: Endpoint, far: Endpoint, near_auth: Auth | None, far_auth: Auth | None, options: dict[str, Any]
-) -> SyncResult:
-    async with _pair(near, far, near_auth, far_auth) as (here, there):
-        return await replication.sync(here, there, **options)
-
-
-@asynccontextmanager
-async def _pair(
-    first: Endpoint, second: Endpoint, first_auth: Auth | None, second_auth: Auth | None
-) -> AsyncIterator[tuple[Peer, Peer]]:
-    """The peers of two endpoints. The first must exist, and must answer before a file is made for the second."""
-    async with _peer(first, first_auth, must_exist=True) as origin:
-        if _would_be_made(second):
-            async with origin:
-                await origin.info()
-        async with _peer(second, second_auth) as destination:
-            yield origin, destination
+async def _sync(pair: _Pair) -> SyncResult:
+    async with pair() as (near, far):
+        return await replication.sync_once(near, far, pair.options)
 
 
 def _would_be_made(endpoint: Endpoint) -> bool:
@@ -162,15 +265,24 @@ def _is_url(endpoint: Endpoint) -> bool:
 
 
 @asynccontextmanager
-async def _peer(endpoint: Endpoint, auth: Auth | None, *, must_exist: bool = False) -> AsyncIterator[Peer]:
+async def _peer(endpoint: Endpoint, access: Access, *, must_exist: bool = False) -> AsyncIterator[Peer]:
     """The peer for an endpoint; a file that is opened here is closed again."""
     pool = getattr(endpoint, "_pool", None)
-    if isinstance(pool, Pool):
+    if isinstance(endpoint, Peer):
+        yield endpoint
+    elif isinstance(pool, Pool):
         yield LocalPeer(pool, label=endpoint.name)
     elif _is_url(endpoint):
         from couchette.remote import RemotePeer  # Only a URL pays for the import of an HTTP client.
 
-        yield RemotePeer(endpoint, auth)
+        yield RemotePeer(
+            endpoint,
+            access.auth,
+            tls=access.tls,
+            proxy=access.proxy,
+            headers=access.headers,
+            timeout=access.timeout,
+        )
     elif isinstance(endpoint, (str, os.PathLike)):
         path = os.fspath(endpoint)
         if "://" in path:

@@ -9,11 +9,17 @@ Two replicas that resolve the same conflict apart make the same revision if the 
 alone. Those made here do, and the order of the leaves does not matter to them. But an ancestor is not replicated
 with its descendants: one replica may still store it and another never have had it. :func:`three_way` merges
 otherwise without it, so where that can happen, let one replica resolve and the others receive.
+
+A replication takes a merge function as its ``resolver``, one for each type of document (:func:`by_type`), or a choice
+(:class:`Choosing`), and applies it to what a pull brought. There a merge that needs the ancestor leaves a conflict
+alone whose ancestor is known and not stored here: it is for the replicas that have it. Otherwise those with and those
+without would answer each other's merges for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -29,8 +35,52 @@ Clash = Callable[[str, Any, list[Any]], Any]
 """``clash(field, base, values)`` returns the value to keep; see :func:`three_way`."""
 
 _Merge = Callable[[list[Doc], Doc | None], Doc]  # A MergeFunction that always has an answer.
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """A resolver that looks at the winner: ``choose(doc)`` returns a merge function, or None to leave the conflict."""
+
+    choose: Callable[[Doc], MergeFunction | None]
+
+
+Resolver = MergeFunction | Mapping[str, MergeFunction] | Choosing
+"""What a replication resolves conflicts with; a mapping is that of :func:`by_type`."""
+
+
+@dataclass(frozen=True)
+class _WithAncestor:
+    """A merge function that should not be called without the leaves' common ancestor where they have one."""
+
+    merge: _Merge
+
+    def __call__(self, leaves: list[Doc], ancestor: Doc | None) -> Doc:
+        return self.merge(leaves, ancestor)
+
+
 _ABSENT: Final = object()
 _OF_COUCHDB: Final = frozenset({"_id", "_rev", "_attachments"})
+
+
+def keep_winner(leaves: list[Doc], ancestor: Doc | None) -> None:
+    """Keep what CouchDB shows anyway, and delete the other leaves."""
+
+
+def by_type(merges: Mapping[str, MergeFunction], field: str = "type") -> Choosing:
+    """Choose a merge function by a field of the winner; conflicts of other documents are left as they are."""
+    return Choosing(lambda winner: merges.get(str(winner.get(field))))
+
+
+def choose(resolver: Resolver, winner: Doc) -> MergeFunction | None:
+    """The merge function for the conflict of a document; None to leave it."""
+    if isinstance(resolver, Mapping):
+        resolver = by_type(resolver)
+    return resolver.choose(winner) if isinstance(resolver, Choosing) else resolver
+
+
+def needs_ancestor(merge: MergeFunction) -> bool:
+    """Whether replicas with and without the common ancestor would merge differently."""
+    return isinstance(merge, _WithAncestor)
 
 
 def newest_by(field: str) -> _Merge:
@@ -67,7 +117,7 @@ def three_way(clash: Clash | None = None) -> _Merge:
             merged["_attachments"] = attachments
         return merged
 
-    return merge
+    return _WithAncestor(merge)
 
 
 def _own(doc: Doc) -> Doc:

@@ -55,7 +55,7 @@ class Notifier:
         def wake() -> None:
             run_soon(woken.set)
 
-        run_soon = _loop_caller()
+        run_soon = loop_caller()
         self._wakers.add(wake)
         try:
             deadline = math.inf if timeout is None else anyio.current_time() + timeout
@@ -71,7 +71,7 @@ class Notifier:
             self._wakers.discard(wake)
 
 
-def _loop_caller() -> Callable[[Callable[[], Any]], Any]:
+def loop_caller() -> Callable[[Callable[[], Any]], Any]:
     """How another thread has the running loop call a function."""
     if sniffio.current_async_library() == "trio":
         import trio  # Only a program that runs trio pays for its import.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import re
+import signal
 import sqlite3
 import threading
 from contextlib import contextmanager
 
 import pytest
 
+import couchette
 from couchette import Database
 
 
@@ -91,17 +94,17 @@ def test_a_file_that_is_something_else_is_exit_code_1(run, notes, tmp_path, kind
     assert other.read_bytes() == before
 
 
-def test_refused_documents_are_listed_and_the_exit_code_is_3(run, notes, tmp_path, monkeypatch):
+def test_refused_documents_are_listed_and_the_exit_code_is_3(run, notes, environment, served, monkeypatch):
     with Database(notes) as database:
         rev = database.put({"_id": "long", "text": "x" * 1000})["rev"]
-    monkeypatch.setattr("couchette.document.body.DOC_BYTES_MAX", 500)
-    ran = run("replicate", notes, tmp_path / "copy.couchette")
+    monkeypatch.setattr("couchette.document.body.DOC_BYTES_MAX", 900)
+    ran = run("replicate", notes, f"{served}/far", "--create-target")
     assert ran.code == 3
-    assert ran.out.startswith("Replicated notes.couchette to copy.couchette, in part: 3 documents in ")
+    assert ran.out.startswith(f"Replicated notes.couchette to {served}/far, in part: 3 documents in ")
     assert ran.out.endswith(" 1 document refused by the target.\n")
     assert ran.err.startswith(f"refused: long {rev}: ")
     assert len(ran.err.splitlines()) == 1
-    assert ids(tmp_path / "copy.couchette") == ["a", "b/ü"]
+    assert list(environment["far"]) == ["a", "b/ü"]
 
 
 # -- Credentials --------------------------------------------------------------------------------------
@@ -142,8 +145,8 @@ def test_user_and_password_reach_the_url_and_are_not_shown(run, notes, monkeypat
     assert seen == ["Basic " + base64.b64encode("ann:p:ä".encode()).decode()]
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        f"couchette: Name or password is incorrect. The credentials given were refused for {url}; "
-        "check user and password.\n"
+        "couchette: Name or password is incorrect. "
+        f"The credentials were refused; check user and password (for {url}).\n"
     )
 
 
@@ -164,3 +167,110 @@ def test_a_password_is_never_sent_on_a_guess(run, monkeypatch, source, target, t
     assert ran.code == 2
     assert told in ran.err
     assert "secret" not in ran.err
+
+
+def test_a_password_comes_from_a_file_and_is_for_one_side(run, notes, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\nanother line\n")
+    with guarded_server() as (url, seen):
+        ran = run("replicate", notes, url, "--target-user", "ann", "--target-password-file", secret)
+    assert (ran.code, seen) == (1, ["Basic " + base64.b64encode(b"ann:s3cret").decode()])
+    assert "s3cret" not in ran.err
+
+
+def test_a_token_takes_the_place_of_a_password(run, notes, monkeypatch):
+    monkeypatch.setenv("COUCHETTE_PASSWORD", "t0ken")
+    with guarded_server() as (url, seen):
+        assert run("replicate", url, notes, "--auth", "bearer").code == 1
+    assert seen == ["Bearer t0ken"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--user", "a", "--source-user", "b"], "does not go with --source-user"),
+        (["--source-user", "a"], "which the source is not"),
+        (["--password-env", "X"], "give --user"),
+        (["--user", "a", "--password-file", "/nowhere/x"], "/nowhere/x cannot be read"),
+        (["--auth", "bearer", "--user", "a"], "leave out --user"),
+        (["--selector", "{"], "--selector is not JSON"),
+        (["--selector", "[]"], "--selector must be a JSON object"),
+        (["--param", "x"], "name=value"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_exit_code_2(run, monkeypatch, options, told):
+    monkeypatch.setenv("COUCHETTE_PASSWORD", "secret")
+    ran = run("replicate", "notes", "http://host/db", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert told in ran.err
+
+
+# -- What travels -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "arrived"),
+    [
+        (["--doc-ids", "a", "c"], ["a"]),
+        (["--selector", '{"text": "b/ü"}'], ["b/ü"]),
+        (["--since", "now"], []),
+        (["--since", "1"], ["b/ü"]),
+        (["--filter", "d/named", "--param", "name=b/ü"], ["b/ü"]),
+    ],
+)
+def test_options_choose_what_travels(run, notes, tmp_path, options, arrived):
+    with Database(notes) as database:
+        source = "function (doc, req) { return doc.text === req.query.name }"
+        database["_design/d"] = {"filters": {"named": source}}
+    assert run("replicate", notes, tmp_path / "copy.couchette", *options).code == 0
+    assert [doc_id for doc_id in ids(tmp_path / "copy.couchette") if doc_id != "_design/d"] == arrived
+
+
+def test_a_dry_run_lists_what_would_move(run, notes, tmp_path):
+    with Database(notes) as database:
+        revs = {row["id"]: row["changes"][0]["rev"] for row in database.changes()["results"]}
+    Database(tmp_path / "copy.couchette").close()
+    ran = run("replicate", notes, tmp_path / "copy.couchette", "--dry-run")
+    assert ran.code == 0
+    assert sorted(ran.out.splitlines()) == sorted(f"{doc_id} {rev}" for doc_id, rev in revs.items())
+    assert ids(tmp_path / "copy.couchette") == []
+
+
+# -- How it goes on, and ends ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_live_one_goes_on_until_a_signal_and_ends_with_0(start, notes, environment, served, number):
+    far = environment["far"]
+    process = start("replicate", notes, f"{served}/far", "--live")
+    with far.changes(live=True, since=0, timeout=60) as feed:
+        for _ in range(3):
+            next(feed)
+        with Database(notes) as database:
+            database["later"] = {}
+        assert next(feed)["id"] == "later"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    # The signal may come before the answer to the last request.
+    ended = f"Ended: [34] documents replicated from notes.couchette to {served}/far."
+    assert re.fullmatch(ended, out.splitlines()[-1])
+
+
+def test_a_live_one_that_cannot_go_on_says_why(run, notes, served):
+    ran = run("replicate", notes, f"{served}/none", "--live")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Database does not exist" in ran.err
+
+
+def test_an_interrupt_tells_what_was_done(run, notes, tmp_path, monkeypatch):
+    def interrupted(*args, on_event, **options):
+        couchette_replicate(*args, on_event=on_event, **options)
+        raise KeyboardInterrupt
+
+    couchette_replicate = couchette.replicate
+    monkeypatch.setattr(couchette, "replicate", interrupted)
+    ran = run("replicate", notes, tmp_path / "copy.couchette")
+    assert (ran.code, ran.err) == (130, "couchette: interrupted.\n")
+    assert ran.out == "Interrupted: 3 documents replicated; run it again to continue.\n"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from couchette import Event, Status
 from couchette.cli.screen import Screen, count, duration, pace, rate, size
+from couchette.errors import Unreachable
 
 
 def screen_at(terminal):
@@ -85,3 +89,28 @@ def test_elsewhere_a_long_step_prints_a_line_every_two_seconds(monkeypatch):
 )
 def test_numbers_are_written_for_people(told, text):
     assert told == text
+
+
+def test_a_live_replication_tells_of_trouble_and_its_end():
+    at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    shown, file = screen_at(terminal=False)
+    idle = Status("idle", "push", "a", "b", pending=0, docs_written=3)
+    with shown.progress("Live") as meter:
+        for status in (idle, replace(idle, state="retrying", last_error=Unreachable("Gone."), next_retry=at), idle):
+            meter.watch(Event("state", status))
+    assert file.getvalue().splitlines() == [
+        f"   retrying, again at {at.astimezone():%H:%M:%S}: Gone.",
+        "   Everything is in sync again.",
+    ]
+    assert meter.status is idle
+
+
+def test_progress_tells_documents_bytes_attachments_and_what_is_pending(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("couchette.cli.screen.time.perf_counter", lambda: now)
+    shown, file = screen_at(terminal=False)
+    moving = Status("active", "pull", "a", "b", pending=7, docs_written=20, attachments_read=2, bytes_read=5_000)
+    with shown.progress("Replicating") as meter:
+        now = 2.0
+        meter.watch(Event("batch", moving))
+    assert file.getvalue() == "   Replicating: 20 documents, 5.0 kB, 2 attachments, 10 docs/s, 7 pending\n"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
+import urllib.error
 import urllib.request
 
 import pytest
 
 from couchette import Environment
+from couchette.cli import serve as serving
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -29,6 +32,7 @@ def test_it_serves_until_a_signal_and_ends_with_0(start, tmp_path, number):
     line = process.stdout.readline()
     url = line.split()[0]
     assert line == f"{url} serves {folder} (1 database). Ctrl-C stops it.\n"
+    assert "no administrator" in process.stdout.readline()
     assert get(f"{url}/notes/a")["text"] == "ü"
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -47,10 +51,57 @@ def test_a_busy_port_is_named(run, tmp_path):
 def test_an_address_beyond_this_machine_is_refused(run, tmp_path):
     ran = run("serve", tmp_path / "served", "--host", "0.0.0.0")
     assert ran.code == 1
-    assert "no authentication" in ran.err
+    assert "no administrator" in ran.err
+
+
+@pytest.mark.slow
+def test_with_an_administrator_it_listens_anywhere_and_keeps_the_password_to_itself(start, tmp_path):
+    file = tmp_path / "password"
+    file.write_text("opensesame\n", encoding="utf-8")
+    folder = tmp_path / "served"
+    process = start("serve", folder, "--host", "0.0.0.0", "--port", 0, "--admin", "ada", "--password-file", file)
+    url = process.stdout.readline().split()[0].replace("0.0.0.0", "127.0.0.1")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(f"{url}/_all_dbs")
+    assert caught.value.code == 401
+    caught.value.close()
+    credentials = base64.b64encode(b"ada:opensesame").decode()
+    request = urllib.request.Request(f"{url}/_all_dbs", headers={"Authorization": f"Basic {credentials}"})
+    assert get(request) == ["_users"]
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "opensesame" not in out
+    assert not [path for path in folder.rglob("*") if b"opensesame" in path.read_bytes()]
+
+
+def test_an_administrator_without_a_password_is_refused(run, tmp_path):
+    ran = run("serve", tmp_path / "served", "--admin", "ada")
+    assert (ran.code, ran.out) == (2, "")
+    assert "COUCHETTE_ADMIN_PASSWORD" in ran.err
+
+
+def test_an_empty_password_file_is_refused(run, tmp_path):
+    file = tmp_path / "password"
+    file.write_text("\n", encoding="utf-8")
+    ran = run("serve", tmp_path / "served", "--admin", "ada", "--password-file", file)
+    assert (ran.code, ran.out) == (2, "")
+    assert "empty" in ran.err
 
 
 def test_a_folder_that_is_a_file_is_refused(run, notes):
     ran = run("serve", notes)
     assert ran.code == 1
     assert f"{notes} cannot be used" in ran.err
+
+
+def test_what_it_acknowledged_outlives_a_power_cut(tmp_path, monkeypatch):
+    """It waits for the disk: a replicator elsewhere does not send again what it was told is here."""
+    waits = []
+
+    def served(environment, *args, **options):
+        waits.append(environment["notes"]._pool.write(lambda conn: conn.pragma("synchronous")))
+
+    monkeypatch.setattr(serving, "serve", served)
+    serving.run_serve(str(tmp_path), "127.0.0.1", 0, admin=None, password_file=None, key_file=None)
+    assert waits == [2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from base64 import b64encode
 from contextlib import aclosing
 
@@ -93,7 +92,7 @@ class Wrapped:
 
     def __getattr__(self, name):
         method = getattr(self.peer, name)
-        if inspect.isasyncgenfunction(method):
+        if name in ("fetch", "live_changes"):
 
             async def generate(*args):
                 await self.before(name, *args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -68,7 +69,8 @@ async def test_a_second_replication_reads_and_writes_nothing():
     second = await replicate(source, target)
     assert (second.docs_read, second.docs_written, second.start_seq) == (0, 0, first.last_seq)
     assert pool_of(target.peer).read(store.info)["update_seq"] == before
-    assert source.names() == ["info", "get_checkpoint", "changes"]
+    # The second document is the list of what was refused; a push keeps it on this side.
+    assert source.names() == ["info", "get_checkpoint", "get_checkpoint", "changes"]
     assert target.names() == ["info", "get_checkpoint"]
 
 
@@ -146,7 +148,8 @@ async def test_a_line_that_breaks_at_any_call_costs_nothing_that_was_recorded(af
         assert leaves(target) == leaves(source.peer)
         assert not there & set(source.fetched_ids())
         moved = int(pool_of(target).read(store.info)["update_seq"].partition("-")[0]) - seq_before
-        assert moved == len(set(source.fetched_ids()))
+        fetched = source.fetched_ids()  # The leaves of one document may come in two portions.
+        assert len(set(fetched)) <= moved <= len(fetched)
     assert calls > 20
 
 
@@ -210,10 +213,8 @@ async def test_a_document_that_the_store_cannot_take_is_refused_alone():
     class Spoiling(Wrapped):
         async def fetch(self, wanted):
             async for portion in self.peer.fetch(wanted):
-                for doc in portion.docs:
-                    if doc["_id"] == "d002":
-                        doc["_unknown"] = True
-                yield portion
+                docs = [{**doc, "_unknown": True} if doc["_id"] == "d002" else doc for doc in portion.docs]
+                yield replace(portion, docs=docs)
 
     source, target = Spoiling(local()), local()
     put(source.peer, *numbered(0, 5))
@@ -280,6 +281,38 @@ async def test_a_database_recreated_meanwhile_ends_it(side):
     with pytest.raises(ReplicationFailed, match="recreated") as caught:
         await replicate(peers["source"], peers["target"])
     assert caught.value.error == "checkpoint_commit_failure"
+
+
+async def test_a_checkpoint_of_the_database_that_was_there_before_does_not_count():
+    """It may have been put into the new one: by a request that waited until the server was back."""
+
+    class Place(Wrapped):
+        async def info(self):
+            return replace(await self.peer.info(), identity="http://server/db")
+
+    source, target = local(), Place(local())
+    put(source, *numbered(0, 3))
+    await replicate(source, target)
+    doc = pool_of(target.peer).read(store.get, _checkpoint_id(target.peer))
+    target.peer = local()
+    put(target.peer, {"_id": "other"})
+    del doc["_rev"]
+    pool_of(target.peer).write(store.put, doc)
+    assert (await replicate(source, target)).start_seq == 0
+    assert leaves(source).keys() <= leaves(target.peer).keys()
+
+
+@pytest.mark.parametrize(
+    ("start_time", "update_seq", "incarnation"),
+    [
+        ("1790000000", "5-g1AAAA", "1790000000"),
+        ("1790000000123", 5, None),
+        ("0", "5-g1AAAA", None),
+        ("1790000000", f"5-{'ab' * 16}", "ab" * 16),
+    ],
+)
+def test_a_time_of_creation_tells_databases_apart_and_a_server_s_start_does_not(start_time, update_seq, incarnation):
+    assert PeerInfo("db", start_time, update_seq=update_seq).incarnation == incarnation
 
 
 async def test_a_server_without_start_times_is_trusted():

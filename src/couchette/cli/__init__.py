@@ -19,8 +19,9 @@ NEEDED = ("cyclopts", "rich")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code that a script can use.
 
-    0: done. 1: it failed; stderr says why and what to do. 2: the command line is wrong. 3: a replication
-    ended, but the target refused some documents. 130: interrupted.
+    0: done; also a server or a live replication that was ended by Ctrl-C or SIGTERM. 1: it failed; stderr says why
+    and what to do. 2: the command line is wrong. 3: a replication ended, but the target refused some documents.
+    130: interrupted.
     """
     try:
         from couchette.cli.app import run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -79,21 +79,43 @@ def demo(*, places: Positive | None = None, keep: str | None = None) -> int:
 
 
 @app.command
-def serve(folder: str, /, *, host: str = "127.0.0.1", port: Port = 5984) -> None:
+def serve(
+    folder: str,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: Port = 5984,
+    admin: str | None = None,
+    password_file: str | None = None,
+    key_file: str | None = None,
+) -> None:
     """Serve a folder of databases over CouchDB's HTTP interface, until Ctrl-C or SIGTERM.
+
+    Without an administrator everybody who reaches the server may do everything, so only this machine can. With one,
+    a new database is the administrator's alone until its _security says otherwise.
 
     Parameters
     ----------
     folder
         The folder; it is made if it is not there.
     host
-        A loopback address: there is no authentication yet.
+        The address to listen on; without an administrator a loopback one.
     port
         0 takes a free one; the first line printed begins with the URL.
+    admin
+        The administrator's name. The password is what the environment variable COUCHETTE_ADMIN_PASSWORD holds, or the
+        password file; else it is asked for.
+    password_file
+        A file that holds the administrator's password.
+    key_file
+        A file that holds the key of all databases, if they are encrypted; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.serve import run_serve
 
-    run_serve(folder, host, port)
+    run_serve(folder, host, port, admin=admin, password_file=password_file, key_file=key_file)
+
+
+Flag = Annotated[bool, Parameter(negative=())]
 
 
 @app.command
@@ -102,14 +124,37 @@ def replicate(
     target: str,
     /,
     *,
-    create_target: Annotated[bool, Parameter(negative=())] = False,
+    live: Flag = False,
+    create_target: Flag = False,
+    doc_ids: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    selector: str | None = None,
+    filter: str | None = None,
+    param: Annotated[list[str] | None, Parameter(negative=())] = None,
+    view: str | None = None,
+    since: str | None = None,
+    winning_revs_only: Flag = False,
+    skip_deletes: Flag = False,
+    dry_run: Flag = False,
     batch_docs: Positive = limits.BATCH_DOCS,
+    auth: Literal["basic", "session", "bearer"] = "basic",
     user: str | None = None,
-    password_env: str = "COUCHETTE_PASSWORD",
+    source_user: str | None = None,
+    target_user: str | None = None,
+    password_env: str | None = None,
+    source_password_env: str | None = None,
+    target_password_env: str | None = None,
+    password_file: str | None = None,
+    source_password_file: str | None = None,
+    target_password_file: str | None = None,
+    ca_file: str | None = None,
+    source_key_file: str | None = None,
+    target_key_file: str | None = None,
 ) -> int:
     """Bring everything that SOURCE has and TARGET lacks to TARGET; run it again to continue.
 
-    Exit code 3 means that it ended, but the target refused some documents; they are listed.
+    Exit codes. 0: all is there, or --live was ended by Ctrl-C or SIGTERM. 1: it failed, and stderr says why. 2: the
+    command line is wrong. 3: it ended, but the target refused some documents, which are listed on stderr.
+    130: Ctrl-C ended it; what was done stays.
 
     Parameters
     ----------
@@ -117,30 +162,80 @@ def replicate(
         A URL of a CouchDB database (http://host:5984/name) or the path of a file.
     target
         The same. A file is made if it is not there.
+    live
+        Go on, and wait for changes, through cut lines and restarts of servers, until Ctrl-C or SIGTERM.
     create_target
         Create the database behind a target URL if it is missing.
+    doc_ids
+        Only these documents.
+    selector
+        Only documents that match this Mango selector, in JSON.
+    filter
+        Only documents that this filter function of the source's design document takes: design/name.
+    param
+        A parameter for the filter function: name=value. May be repeated.
+    view
+        Only documents for which this view of the source emits something: design/name.
+    since
+        Where to begin the first time: a sequence of the source, or now.
+    winning_revs_only
+        Leave conflicts behind.
+    skip_deletes
+        Leave out deletions of documents that the target never had.
+    dry_run
+        Only list what would move: a line for each document, its id and revisions.
     batch_docs
         Changes looked at in one batch.
+    auth
+        How to log in: with name and password in each request, with a session cookie, or with a token for a password.
     user
         Name to log in with, for the one URL that holds no credentials itself.
-    password_env
-        The environment variable that holds the password.
+    source_user, target_user
+        The same for one side.
+    password_env, source_password_env, target_password_env
+        The environment variable that holds the password or the token: COUCHETTE_PASSWORD, COUCHETTE_SOURCE_PASSWORD and
+        COUCHETTE_TARGET_PASSWORD by default. It never stands on the command line, where others can read it.
+    password_file, source_password_file, target_password_file
+        A file that holds it instead, up to the end of its line.
+    ca_file
+        Certificates (PEM) to believe in place of the system's.
+    source_key_file, target_key_file
+        Files that hold the keys of encrypted databases. With neither, the environment variable COUCHETTE_KEY is
+        the key of every database file named.
     """
-    from couchette.cli.replicate import run_replicate
+    from couchette.cli.credentials import Login, credentials
+    from couchette.cli.replicate import Keys, run_replicate, what_travels
 
+    source_auth, target_auth = credentials(
+        source,
+        target,
+        auth,
+        Login(user, password_env, password_file),
+        Login(source_user, source_password_env, source_password_file),
+        Login(target_user, target_password_env, target_password_file),
+    )
     return run_replicate(
         Screen(),
         source,
         target,
+        Keys(source_key_file, target_key_file),
+        live=live,
+        source_auth=source_auth,
+        target_auth=target_auth,
+        tls=None if ca_file is None else couchette.TLS(ca_file=ca_file),
         create_target=create_target,
+        winning_revs_only=winning_revs_only,
+        skip_deletes=skip_deletes,
+        dry_run=dry_run,
         batch_docs=batch_docs,
-        user=user,
-        password_env=password_env,
+        **what_travels(doc_ids, selector, filter, param, view, since),
     )
 
 
 @app.command
-def info(database: str, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
+def info(
+    database: str, /, *, json: Annotated[bool, Parameter(negative=())] = False, key_file: str | None = None
+) -> None:
     """Show what a database holds: documents, deletions, update sequence, size.
 
     Parameters
@@ -149,14 +244,16 @@ def info(database: str, /, *, json: Annotated[bool, Parameter(negative=())] = Fa
         The path of a file, or a URL.
     json
         Print it as JSON, in the shape of CouchDB's GET /name.
+    key_file
+        A file that holds the key of an encrypted database; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.info import run_info
 
-    run_info(Screen(), database, json)
+    run_info(Screen(), database, json, key_file)
 
 
 @app.command
-def compact(file: str, /) -> None:
+def compact(file: str, /, *, key_file: str | None = None) -> None:
     """Drop superseded revisions' bodies and unused attachments from a database, and make its file smaller.
 
     Nothing that replicates is lost. Others may use the database meanwhile.
@@ -165,14 +262,16 @@ def compact(file: str, /) -> None:
     ----------
     file
         The path of the database's file.
+    key_file
+        A file that holds the key of an encrypted database; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.compact import run_compact
 
-    run_compact(Screen(), file)
+    run_compact(Screen(), file, key_file)
 
 
 @app.command
-def verify(file: str, /) -> int:
+def verify(file: str, /, *, key_file: str | None = None) -> int:
     """Check every invariant of a database file, and change nothing. Exit code 1 means that it is damaged.
 
     Each problem is a line: the document's id and revision, if it is about one, and a sentence.
@@ -181,14 +280,22 @@ def verify(file: str, /) -> int:
     ----------
     file
         The path of a database.
+    key_file
+        A file that holds the key of an encrypted database; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.verify import run_verify
 
-    return run_verify(Screen(), file)
+    return run_verify(Screen(), file, key_file)
 
 
 @app.command
-def dump(file: str, /, *, output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None) -> None:
+def dump(
+    file: str,
+    /,
+    *,
+    output: Annotated[str | None, Parameter(name=["--output", "-o"])] = None,
+    key_file: str | None = None,
+) -> None:
     """Write all that a database holds as lines of JSON: a backup, which `couchette load` restores.
 
     Parameters
@@ -197,14 +304,18 @@ def dump(file: str, /, *, output: Annotated[str | None, Parameter(name=["--outpu
         The path of a database. Others may go on writing to it.
     output
         Where to write; it is replaced when the dump is whole. Standard output by default.
+    key_file
+        A file that holds the key of an encrypted database; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.dump import run_dump
 
-    run_dump(Screen(), file, output)
+    run_dump(Screen(), file, output, key_file)
 
 
 @app.command
-def load(dump: Annotated[str, Parameter(allow_leading_hyphen=True)], file: str, /) -> None:
+def load(
+    dump: Annotated[str, Parameter(allow_leading_hyphen=True)], file: str, /, *, key_file: str | None = None
+) -> None:
     """Restore a dump to a new database file, which takes the place of the original.
 
     It has the same uuid, sequences and checkpoints, so peers go on with it. Do not use both: to have a
@@ -216,7 +327,9 @@ def load(dump: Annotated[str, Parameter(allow_leading_hyphen=True)], file: str, 
         The path of a dump, or - for standard input.
     file
         The database to make; there must be none.
+    key_file
+        A file that holds the key to encrypt it with; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.dump import run_load
 
-    run_load(Screen(), dump, file)
+    run_load(Screen(), dump, file, key_file)

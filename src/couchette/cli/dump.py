@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 from couchette.backup import load
-from couchette.cli.files import open_existing
+from couchette.cli.files import open_existing, read_key
 from couchette.cli.screen import Screen, pace, size
 from couchette.errors import StoreError
 
 
-def run_dump(screen: Screen, path: str, output: str | None) -> None:
+def run_dump(screen: Screen, path: str, output: str | None, key_file: str | None) -> None:
     """Write the dump to a file, which appears when it is whole, or to standard output."""
-    with open_existing(path) as database:
+    with open_existing(path, read_key(key_file)) as database:
         if output is None:
             database.dump(sys.stdout.buffer)
             sys.stdout.buffer.flush()
@@ -34,12 +34,13 @@ def run_dump(screen: Screen, path: str, output: str | None) -> None:
     screen.say(f"Dumped {path} to {output}, {size(target.stat().st_size)}: {took}.")
 
 
-def run_load(screen: Screen, dump: str, path: str) -> None:
+def run_load(screen: Screen, dump: str, path: str, key_file: str | None) -> None:
     """Restore a dump, from standard input if it is ``-``, to a new file."""
+    key = read_key(key_file)
     started = time.perf_counter()
     try:
         with sys.stdin.buffer if dump == "-" else Path(dump).open("rb") as file, screen.progress("Loading") as meter:
-            counts = load(file, path, progress=lambda done: meter.tell(done, None))
+            counts = load(file, path, progress=lambda done: meter.tell(done, None), key=key)
     except OSError as exc:
         raise StoreError(f"The dump {dump} cannot be read.", f"{exc}.") from exc
     screen.say(f"Loaded {dump} to {path}: {pace(counts['documents'], time.perf_counter() - started)}.")

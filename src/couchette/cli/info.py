@@ -8,14 +8,14 @@ from typing import Any
 from rich.table import Table
 
 from couchette import jsonio, replication
-from couchette.cli.files import open_existing
+from couchette.cli.files import open_existing, read_key
 from couchette.cli.screen import Screen, size
 from couchette.errors import NotCouchDB
 
 
-def run_info(screen: Screen, database: str, as_json: bool) -> None:
+def run_info(screen: Screen, database: str, as_json: bool, key_file: str | None) -> None:
     """Print it as a table, or as JSON."""
-    found = _of_url(database) if database.startswith(("http://", "https://")) else _of_file(database)
+    found = _of_url(database) if database.startswith(("http://", "https://")) else _of_file(database, key_file)
     if as_json:
         print(jsonio.dumps(found).decode())
         return
@@ -25,8 +25,8 @@ def run_info(screen: Screen, database: str, as_json: bool) -> None:
     screen.show(table, indent=0)
 
 
-def _of_file(path: str) -> dict[str, Any]:
-    with open_existing(path) as database:
+def _of_file(path: str, key_file: str | None) -> dict[str, Any]:
+    with open_existing(path, read_key(key_file)) as database:
         return database.info()
 
 

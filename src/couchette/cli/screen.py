@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from couchette.replication import Progress
+from couchette.replication import Event, Progress, Status
 
 LINE_PAUSE_S: Final = 2.0
 """How often a step tells of its progress where there is no terminal."""
@@ -32,8 +32,11 @@ SIZE_UNITS: Final = ("kB", "MB", "GB", "TB")
 class Meter:
     """How far a long step has come. Any thread may tell it."""
 
-    def __init__(self, show: Callable[[int, int | None, str], None]) -> None:
+    def __init__(self, show: Callable[[int, int | None, str], None], say: Callable[[str], None] | None = None) -> None:
+        self.status: Status | None = None
+        """What :meth:`watch` heard last."""
         self._show = show
+        self._say = say
         self._started = time.perf_counter()
 
     def tell(self, done: int, pending: int | None) -> None:
@@ -43,6 +46,27 @@ class Meter:
             self._show(done, None, text)
         else:
             self._show(done, done + pending, f"{text}, {pending:,} pending")
+
+    def watch(self, event: Event) -> None:
+        """What a replication calls at each event: a batch moves the bar, trouble and its end are lines."""
+        before, self.status = self.status, event.status
+        status = event.status
+        done, pending = status.missing_checked, status.pending
+        parts = [count(status.docs_written, "document"), size(status.bytes_read)]
+        if status.attachments_read:
+            parts.append(count(status.attachments_read, "attachment"))
+        if status.state == "active":
+            parts.append(rate(status.docs_written, time.perf_counter() - self._started))
+            parts += [] if not pending else [f"{pending:,} pending"]
+        else:
+            parts.append(status.state)
+        self._show(done, None if pending is None else done + pending, ", ".join(parts))
+        if event.kind != "state" or self._say is None:
+            return
+        if status.next_retry is not None:
+            self._say(f"{status.state}, again at {status.next_retry.astimezone():%H:%M:%S}: {status.last_error}")
+        elif status.state == "idle" and before is not None and before.state in ("retrying", "denied"):
+            self._say("Everything is in sync again.")
 
     def report(self, progress: Progress) -> None:
         """What a replication calls after each batch. Documents that the target has already are done too."""
@@ -80,13 +104,18 @@ class Screen:
     def progress(self, label: str) -> Iterator[Meter]:
         """Show how a long step comes along; gives the meter to tell."""
         if self._plain:
-            yield Meter(self._occasional_lines(label))
+            yield Meter(self._occasional_lines(label), self._say_indented)
             return
         told = TextColumn("{task.fields[told]}", style="dim")
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), told)
         with Bars(*columns, console=self._console, transient=True) as bars:
             bar = bars.add_task(label, total=None, told="")
-            yield Meter(lambda done, total, text: bars.update(bar, completed=done, total=total, told=text))
+            yield Meter(
+                lambda done, total, text: bars.update(bar, completed=done, total=total, told=text), self._say_indented
+            )
+
+    def _say_indented(self, text: str) -> None:
+        self.say(" " * INDENT + text)
 
     def _occasional_lines(self, label: str) -> Callable[[int, int | None, str], None]:
         last = time.perf_counter()

@@ -1,18 +1,56 @@
-"""``couchette serve``: a folder of databases over HTTP, in the foreground."""
+"""``couchette serve``: a folder of databases over HTTP, in the foreground.
+
+The administrator's password never stands on the command line, where every user of the machine can read it.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from getpass import getpass
+from pathlib import Path
+
+from couchette.cli.files import read_key
 from couchette.cli.screen import count
+from couchette.cli.usage import UsageError
 from couchette.environment import Environment
-from couchette.server import serve
+from couchette.server import Policy, serve
+
+PASSWORD_VARIABLE = "COUCHETTE_ADMIN_PASSWORD"
 
 
-def run_serve(folder: str, host: str, port: int) -> None:
+def run_serve(
+    folder: str, host: str, port: int, *, admin: str | None, password_file: str | None, key_file: str | None
+) -> None:
     """Serve until SIGINT or SIGTERM. The first line printed begins with the URL, for programs that wait for it."""
-    with Environment(folder) as environment:
+    policy = Policy() if admin is None else Policy(admins={admin: _password(admin, password_file)})
+    # What was acknowledged to another machine must outlive a power cut here: its replicator will not send it again.
+    with Environment(folder, durability="full", key=read_key(key_file)) as environment:
 
         def announce(url: str) -> None:
-            print(f"{url} serves {folder} ({count(len(environment), 'database')}). Ctrl-C stops it.", flush=True)
+            databases = sum(1 for name in environment if not name.startswith("_"))
+            print(f"{url} serves {folder} ({count(databases, 'database')}). Ctrl-C stops it.", flush=True)
+            if admin is None:
+                print("It has no administrator (--admin), so everybody on this machine may do everything.", flush=True)
 
-        serve(environment, host, port, on_started=announce)
+        serve(environment, host, port, policy=policy, on_started=announce)
     print("Stopped; every answer under way was sent.", flush=True)
+
+
+def _password(admin: str, password_file: str | None) -> str:
+    """The administrator's password: from the file that was named, the environment, or the keyboard."""
+    if password_file is not None:
+        try:
+            password = Path(password_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise UsageError(f"The password file {password_file} cannot be read: {exc}.") from exc
+        password = password.removesuffix("\n").removesuffix("\r")
+    elif PASSWORD_VARIABLE in os.environ:
+        password = os.environ[PASSWORD_VARIABLE]
+    elif sys.stdin.isatty():
+        password = getpass(f"Password of {admin}: ")
+    else:
+        raise UsageError(f"The password of {admin} is missing: set {PASSWORD_VARIABLE}, or name a --password-file.")
+    if not password:
+        raise UsageError(f"The password of {admin} is empty.")
+    return password

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from couchette.cli.files import open_existing
+from couchette.cli.files import open_existing, read_key
 from couchette.cli.screen import Screen, count
 
 UNSOUND = 1
 
 
-def run_verify(screen: Screen, path: str) -> int:
+def run_verify(screen: Screen, path: str, key_file: str | None) -> int:
     """Print a line for each problem; return 0 if there is none."""
-    with open_existing(path) as database:
+    with open_existing(path, read_key(key_file)) as database:
         problems = database.verify()
         found = database.info()
     for problem in problems:

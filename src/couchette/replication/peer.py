@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from couchette.wire.checkpoint import Seq
+from couchette.wire.selection import Selection
 from couchette.wire.transfer import ChangesPage, Document, Fetched, PeerInfo, Refusal, Wanted
 
 
+@runtime_checkable
 class Peer(Protocol):
     """One side of a replication. An asynchronous context manager, which may be entered again inside itself."""
 
@@ -37,13 +39,19 @@ class Peer(Protocol):
         """Make everything written so far durable; return the database's ``instance_start_time``."""
 
     async def get_checkpoint(self, doc_id: str) -> Document | None:
-        """The ``_local`` document, or None."""
+        """The ``_local`` document, or the design document, of this id; or None."""
 
     async def put_checkpoint(self, doc: Document) -> str:
         """Store the ``_local`` document; return its rev. Conflict where ``_rev`` is checked and stale."""
 
-    async def changes(self, since: Seq, limit: int) -> ChangesPage:
-        """At most ``limit`` changes after ``since``, with all leaves of each document."""
+    async def changes(self, since: Seq, limit: int, selection: Selection) -> ChangesPage:
+        """At most ``limit`` changes after ``since``: those of the selection, with the leaves that it asks for."""
+
+    def live_changes(self, since: Seq, limit: int, selection: Selection) -> AsyncGenerator[ChangesPage, None]:
+        """Pages as changes happen, without end; one may be empty when only ``last_seq`` moved.
+
+        Raises Unreachable when the line is cut or silent.
+        """
 
     def fetch(self, wanted: Sequence[Wanted]) -> AsyncGenerator[Fetched, None]:
         """The documents at these revisions, or at the leaves that followed, in portions of bounded size.

@@ -7,93 +7,84 @@ is fetched and the one after it compared, and no faster stage fills the memory b
        (source)    (target)  (source) (target)  (both)
 
 Batches keep their order, so the sequence at the end of a written batch is one before which nothing is
-missing; that alone is recorded. The last stage takes the newest sequence that waits: recording slower than
-the writing costs checkpoints, not time.
+missing; that alone is recorded. The last stage takes the newest sequence that waits, and takes its time between
+two: checkpoints save comparisons, nothing else.
+
+A one-time replication is a live one that ends when it has caught up: the first stage then closes its channel,
+and the others follow. A live one goes on with the source's feed. Whoever wants to know whether all is moved cannot
+compare opaque sequences, so they leave a *mark*: the first stage reads the changes to their end once more and sends
+the mark behind them, and when it comes out of the last stage all that went before it is on the target.
 
 A stage that fails cancels the others. What was written stays; the next session compares it and finds it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
+from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from couchette import limits
+from couchette import limits, workers
 from couchette.errors import MissingStub, ReplicationFailed
+from couchette.merging import Resolver
+from couchette.replication.batching import Batch, BatchSize, Page, Portion, size_of
+from couchette.replication.options import Options
 from couchette.replication.peer import Peer
-from couchette.wire.checkpoint import Seq
+from couchette.replication.refusals import Refusals
+from couchette.replication.status import Tally, Tracker
+from couchette.wire.checkpoint import Seq, same_place
 from couchette.wire.stubs import stubs
 from couchette.wire.transfer import ChangesPage, Document, Fetched, Refusal, Wanted
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A page of changes, and what the target lacks of it."""
-
-    page: ChangesPage
-    wanted: Sequence[Wanted]
-
-
-@dataclass(frozen=True)
-class Portion:
-    """Fetched documents on their way to the target; ``ended`` is the batch that they complete."""
-
-    fetched: Fetched
-    ended: Batch | None = None
-
-
-@dataclass
-class Tally:
-    """What a session has done so far."""
-
-    last_seq: Seq
-    pending: int | None = None
-    docs_read: int = 0
-    docs_written: int = 0
-    missing_checked: int = 0
-    missing_found: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-
-    def advance(self, batch: Batch) -> None:
-        """Count a batch of which everything is written."""
-        self.last_seq = batch.page.last_seq
-        self.pending = batch.page.pending
-        self.missing_checked += sum(map(len, batch.page.leaves.values()))
-        self.missing_found += sum(len(wanted.revs) for wanted in batch.wanted)
-
-
 class Pipeline:
-    """Moves what ``target`` lacks from ``source``, counting in ``tally``.
+    """Moves what ``target`` lacks from ``source``, counting in ``tally`` and telling ``tracker``.
 
-    ``record`` is awaited when ``tally`` has advanced, though not at each of its steps; ``report`` is called
-    after each batch.
+    ``record`` is awaited when ``tally`` has advanced, though not at each of its steps, ``check`` now and then, and
+    ``report`` is called after each batch. ``target_empty`` spares the comparison until it has caught up.
     """
 
     def __init__(
         self,
         source: Peer,
         target: Peer,
-        tally: Tally,
+        options: Options,
         *,
-        batch_docs: int,
+        tally: Tally,
+        tracker: Tracker,
+        refusals: Refusals | None,
+        target_empty: bool,
+        resolve: Callable[[Resolver, Sequence[str]], Awaitable[None]] | None,
         record: Callable[[], Awaitable[None]],
+        check: Callable[[], Awaitable[None]],
         report: Callable[[], None],
     ) -> None:
         self._source = source
         self._target = target
+        self._options = options
         self._tally = tally
-        self._batch_docs = batch_docs
+        self._tracker = tracker
+        self._refusals = refusals
+        self._target_empty = target_empty
+        self._resolve = resolve
         self._record = record
+        self._check = check
         self._report = report
+        self._size = BatchSize(options.batch_docs, options.batch_bytes)
+        self._under_way: deque[Batch] = deque()
+        """Compared, and not yet written."""
+        self._written = anyio.Event()
+        """Set when the stage that writes has ended."""
 
     async def run(self) -> None:
-        """Work through the source's changes from ``tally.last_seq`` to their end."""
+        """Work through the source's changes from ``tally.last_seq`` to their end, or for ever if it is live."""
         ahead = limits.BATCHES_AHEAD - 1  # One more is in the hands of the stage that waits to hand it on.
-        pages_out, pages_in = anyio.create_memory_object_stream[ChangesPage](ahead)
+        pages_out, pages_in = anyio.create_memory_object_stream[Page](ahead)
         batches_out, batches_in = anyio.create_memory_object_stream[Batch](ahead)
         portions_out, portions_in = anyio.create_memory_object_stream[Portion](ahead)
         advances_out, advances_in = anyio.create_memory_object_stream[None](1)
@@ -104,63 +95,252 @@ class Pipeline:
             tasks.start_soon(self._write, portions_in, advances_out)
             tasks.start_soon(self._record_advances, advances_in)
 
-    async def _read_changes(self, pages: MemoryObjectSendStream[ChangesPage]) -> None:
-        """Page through the changes. A source that does not say what is pending ends with an empty page."""
+    # -- Changes --------------------------------------------------------------------------------------
+
+    async def _read_changes(self, pages: MemoryObjectSendStream[Page]) -> None:
         since = self._tally.last_seq
         async with pages:
             while True:
-                page = await self._source.changes(since, self._batch_docs)
-                if page.leaves:
-                    await pages.send(page)
-                if not page.leaves or page.pending == 0:
+                await self._offer_refused(pages, since)
+                since = await self._catch_up(pages, since)
+                if not self._options.live:
                     return
-                since = page.last_seq
+                since = await self._follow(pages, since)
+                await self._check()
 
-    async def _compare(
-        self, pages: MemoryObjectReceiveStream[ChangesPage], batches: MemoryObjectSendStream[Batch]
-    ) -> None:
+    async def _offer_refused(self, pages: MemoryObjectSendStream[Page], since: Seq) -> None:
+        """What was refused earlier is compared and fetched like a page of changes, one that ends where we stand."""
+        if self._refusals is not None and (wanted := self._refusals.wanted()):
+            await pages.send(Page(ChangesPage(wanted, since, None)))
+
+    async def _catch_up(self, pages: MemoryObjectSendStream[Page], since: Seq) -> Seq:
+        """Page through the changes; return the sequence of their end.
+
+        A source that does not say what is pending ends with an empty page, and so does one that says something
+        but does not move.
+        """
+        while True:
+            mark = self._tracker.asked
+            page = await self._source.changes(since, self._options.batch_docs, self._options.selection)
+            self._tracker.heard()
+            stuck = page.pending is None or same_place(page.last_seq, since)
+            ended = page.pending == 0 or (not page.leaves and stuck)
+            await pages.send(Page(page, mark if ended else None))
+            since = page.last_seq
+            if ended:
+                return since
+
+    async def _follow(self, pages: MemoryObjectSendStream[Page], since: Seq) -> Seq:
+        """Hand on changes as they happen, until there is something else to do; return the sequence reached.
+
+        Now and then there is: refused documents are offered again, and feed and databases are checked.
+        """
+        feed = self._source.live_changes(since, self._options.batch_docs, self._options.selection)
+        with self._tracker.pause(limits.LIVE_CHECK_S):
+            async with aclosing(feed):
+                async for page in feed:
+                    self._tracker.heard()
+                    # Nobody's mark: who asked before this page may have meant a change that it does not show.
+                    await pages.send(Page(page, None if page.pending else 0))
+                    since = page.last_seq
+        return since
+
+    # -- Comparison -----------------------------------------------------------------------------------
+
+    async def _compare(self, pages: MemoryObjectReceiveStream[Page], batches: MemoryObjectSendStream[Batch]) -> None:
         async with pages, batches:
             async for page in pages:
-                await batches.send(Batch(page, await self._target.revs_diff(page.leaves)))
+                if page.changes.leaves:
+                    self._tracker.became("active")
+                batch = Batch(page, await self._lacking(page.changes) if page.changes.leaves else ())
+                self._under_way.append(batch)
+                if page.mark is not None:
+                    self._target_empty = False
+                await batches.send(batch)
+
+    async def _lacking(self, page: ChangesPage) -> list[Wanted]:
+        """What the target lacks of a page. An empty one lacks it all; what others write there meanwhile comes twice."""
+        skip = page.deleted if self._options.skip_deletes else frozenset()
+        if self._target_empty:
+            compared = {doc_id: revs for doc_id, revs in page.leaves.items() if doc_id in skip}
+            wanted = [Wanted(doc_id, revs) for doc_id, revs in page.leaves.items() if doc_id not in skip]
+        else:
+            compared, wanted = dict(page.leaves), []
+        if compared:
+            wanted += await self._target.revs_diff(compared)
+            self._tracker.heard()
+        if not skip:
+            return wanted
+        return [one for one in wanted if one.id not in skip or one.ancestors or self._is_under_way(one.id)]
+
+    def _is_under_way(self, doc_id: str) -> bool:
+        """Whether the target may soon have a revision of the document that it did not know of when it was asked."""
+        return any(doc_id in batch.page.changes.leaves for batch in self._under_way)
+
+    # -- Fetching -------------------------------------------------------------------------------------
 
     async def _fetch(
         self, batches: MemoryObjectReceiveStream[Batch], portions: MemoryObjectSendStream[Portion]
     ) -> None:
-        async with batches, portions:
+        """Fetch some portions beside each other, so that the source works while we do, and hand them on in order."""
+        room = anyio.Semaphore(limits.FETCHES_AHEAD)
+        turn = anyio.Event()
+        turn.set()
+        async with batches, portions, anyio.create_task_group() as tasks:
             async for batch in batches:
-                if batch.wanted:
-                    async with aclosing(self._source.fetch(batch.wanted)) as fetched_portions:
-                        async for fetched in fetched_portions:
-                            await portions.send(Portion(fetched))
-                await portions.send(Portion(Fetched(()), ended=batch))
+                for wanted in self._size.cut(batch.wanted):
+                    await room.acquire()
+                    turn, previous = anyio.Event(), turn
+                    tasks.start_soon(self._fetch_wanted, wanted, portions, room, previous, turn)
+                    if not self._size.known:
+                        await turn.wait()
+                turn, previous = anyio.Event(), turn
+                tasks.start_soon(self._end_batch, batch, portions, previous, turn)
+
+    async def _end_batch(
+        self, batch: Batch, portions: MemoryObjectSendStream[Portion], turn: anyio.Event, next_turn: anyio.Event
+    ) -> None:
+        await turn.wait()
+        await portions.send(Portion(Fetched(()), ended=batch))
+        next_turn.set()
+
+    async def _fetch_wanted(
+        self,
+        wanted: Sequence[Wanted],
+        portions: MemoryObjectSendStream[Portion],
+        room: anyio.Semaphore,
+        turn: anyio.Event,
+        next_turn: anyio.Event,
+    ) -> None:
+        """Fetch documents, learn from the time it took, and hand on those that pass the filter, in turn."""
+        accepts = self._options.selection.accepts
+        if self._options.dry_run and accepts is None:
+            self._tally.would_move += [{"id": one.id, "revs": list(one.revs)} for one in wanted]
+        else:
+            await self._fetch_in_turn(wanted, portions, turn)
+        await turn.wait()
+        room.release()
+        next_turn.set()
+
+    async def _fetch_in_turn(
+        self, wanted: Sequence[Wanted], portions: MemoryObjectSendStream[Portion], turn: anyio.Event
+    ) -> None:
+        accepts = self._options.selection.accepts
+        docs, size, seconds, started = 0, 0, 0.0, anyio.current_time()
+        async with aclosing(self._source.fetch(wanted)) as fetched_portions:
+            async for fetched in fetched_portions:
+                seconds += anyio.current_time() - started
+                docs, size = docs + len(fetched.docs), size + (portion_size := size_of(fetched))
+                self._tracker.heard()
+                self._tally.bytes_read += portion_size
+                self._tally.attachments_read += sum(map(_attachments_sent, fetched.docs))
+                if accepts is not None:
+                    # The source may not have been able to run it, and a later revision may have come instead.
+                    passed = await workers.in_thread(_passed, fetched.docs, accepts)
+                    fetched = replace(fetched, docs=passed)
+                await turn.wait()
+                await portions.send(Portion(fetched))
+                started = anyio.current_time()
+        self._size.note(docs, size, seconds)
+
+    # -- Writing --------------------------------------------------------------------------------------
 
     async def _write(
         self, portions: MemoryObjectReceiveStream[Portion], advances: MemoryObjectSendStream[None]
     ) -> None:
-        async with portions, advances:
-            async for portion in portions:
-                await self._write_fetched(portion.fetched)
-                if portion.ended is not None:
-                    self._tally.advance(portion.ended)
-                    self._report()
-                    # One waiting signal is enough: it stands for all that is written when it is taken.
-                    with suppress(anyio.WouldBlock):
-                        advances.send_nowait(None)
+        try:
+            async with portions, advances:
+                async for portion in portions:
+                    if self._options.dry_run:
+                        self._tally.would_move += [
+                            {"id": doc["_id"], "revs": [doc["_rev"]]} for doc in portion.fetched.docs
+                        ]
+                    else:
+                        await self._write_fetched(portion.fetched)
+                    if portion.ended is not None:
+                        self._advance(portion.ended, advances)
+        finally:
+            self._written.set()
+
+    def _advance(self, batch: Batch, advances: MemoryObjectSendStream[None]) -> None:
+        """Everything of a batch is on the target."""
+        self._under_way.popleft()
+        changes, tally = batch.page.changes, self._tally
+        moved = bool(changes.leaves) or not same_place(changes.last_seq, tally.last_seq)
+        tally.last_seq = changes.last_seq
+        tally.pending = changes.pending
+        tally.missing_checked += sum(map(len, changes.leaves.values()))
+        tally.missing_found += sum(len(wanted.revs) for wanted in batch.wanted)
+        self._settle_unwanted(batch)
+        if changes.leaves:
+            self._report()
+        if moved:
+            # One waiting signal is enough: it stands for all that is written when it is taken.
+            with suppress(anyio.WouldBlock):
+                advances.send_nowait(None)
+        if batch.page.mark is not None:
+            if self._options.live and not any(later.page.changes.leaves for later in self._under_way):
+                self._tracker.became("idle")
+            self._tracker.synced(batch.page.mark)
+
+    def _settle_unwanted(self, batch: Batch) -> None:
+        """What was refused once and is not missing any more came by another way."""
+        if self._refusals is None or not self._refusals.rows():
+            return
+        lacking = {(one.id, rev) for one in batch.wanted for rev in one.revs}
+        for doc_id, revs in batch.page.changes.leaves.items():
+            for rev in revs:
+                if (doc_id, rev) not in lacking:
+                    self._refusals.forget(doc_id, rev)
 
     async def _write_fetched(self, fetched: Fetched) -> None:
         """Write documents; if the target cannot fill a stub, once more with all their data."""
         self._tally.docs_read += len(fetched.docs)
-        self._tally.refused.extend(fetched.refused)
+        self._missed(fetched.refused)
         try:
             await self._write_docs(fetched.docs)
         except MissingStub:
             await self._write_in_full(fetched.docs)
 
     async def _write_docs(self, docs: Sequence[Document]) -> None:
-        if docs:
-            refused = await self._target.write(docs)
-            self._tally.docs_written += len(docs) - len(refused)
-            self._tally.refused.extend(refused)
+        if not docs:
+            return
+        refused = await self._target.write(docs)
+        self._tracker.heard()
+        self._tally.docs_written += len(docs) - len(refused)
+        if refused or (self._refusals is not None and self._refusals.rows()):
+            self._sort_out(docs, refused)
+        if self._resolve is not None and self._options.resolver is not None:
+            await self._resolve(self._options.resolver, list(dict.fromkeys(doc["_id"] for doc in docs)))
+
+    def _sort_out(self, docs: Sequence[Document], refused: Sequence[Refusal]) -> None:
+        """Remember what was refused, and forget what was taken. Some servers do not say which revision they mean."""
+        revs: dict[str, list[str]] = {}
+        for doc in docs:
+            revs.setdefault(doc["_id"], []).append(doc["_rev"])
+        keys = set()
+        for refusal in refused:
+            for rev in [refusal.rev] if refusal.rev is not None else revs.get(refusal.id, [None]):
+                keys.add((refusal.id, rev))
+                self._refused(replace(refusal, rev=rev), keep=True)
+        if self._refusals is not None:
+            for doc in docs:
+                if (doc["_id"], doc["_rev"]) not in keys:
+                    self._refusals.settle(doc)
+
+    def _missed(self, refused: Sequence[Refusal]) -> None:
+        """What the source did not give: purged since it was listed, or not given to us."""
+        for refusal in refused:
+            gone = refusal.error == "not_found"
+            if gone and self._refusals is not None and refusal.rev is not None:
+                self._refusals.forget(refusal.id, refusal.rev)
+            self._refused(refusal, keep=not gone)
+
+    def _refused(self, refusal: Refusal, *, keep: bool) -> None:
+        self._tally.refused.append(refusal)
+        if keep and self._refusals is not None:
+            self._refusals.add(refusal)
+        self._tracker.refuse(refusal)
 
     async def _write_in_full(self, docs: Sequence[Document]) -> None:
         """Write documents, of which those with stubs are fetched again as for a target that has nothing."""
@@ -168,7 +348,7 @@ class Pipeline:
         wanted = [Wanted(doc["_id"], [doc["_rev"]]) for doc in docs if stubs(doc)]
         async with aclosing(self._source.fetch(wanted)) as portions:
             async for fetched in portions:
-                self._tally.refused.extend(fetched.refused)
+                self._missed(fetched.refused)
                 try:
                     await self._write_docs(fetched.docs)
                 except MissingStub as exc:
@@ -177,7 +357,21 @@ class Pipeline:
                         f"{self._target.label}: {exc}",
                     ) from exc
 
+    # -- Checkpoints ----------------------------------------------------------------------------------
+
     async def _record_advances(self, advances: MemoryObjectReceiveStream[None]) -> None:
         async with advances:
             async for _ in advances:
                 await self._record()
+                with anyio.move_on_after(limits.CHECKPOINT_INTERVAL_S):
+                    await self._written.wait()
+
+
+def _passed(docs: Sequence[Document], accepts: Callable[[dict[str, Any]], bool]) -> list[Document]:
+    return [doc for doc in docs if accepts(dict(doc))]
+
+
+def _attachments_sent(doc: Document) -> int:
+    """How many attachments came with a document."""
+    attachments = doc.get("_attachments")
+    return len(attachments) - len(stubs(doc)) if isinstance(attachments, dict) else 0

@@ -45,7 +45,10 @@ class ReplicationResult:
         last_seq: the sequence that it reached.
         docs_read, docs_written, doc_write_failures: document revisions fetched, stored, refused.
         missing_checked, missing_found: revisions compared with the target, and found missing there.
-        errors: the refused documents, each ``{"id", "rev", "error", "reason"}``.
+        errors: the documents refused this time, each ``{"id", "rev", "error", "reason"}``.
+        refused: all documents that the target refuses until now, whenever it was, with ``status`` and ``time`` too. The
+            next replication offers them again.
+        would_move: what a dry run found missing on the target, each ``{"id", "revs"}``.
         history: the log of the checkpoint document, newest session first; empty when none was recorded.
     """
 
@@ -63,11 +66,13 @@ class ReplicationResult:
     missing_found: int
     errors: Sequence[Mapping[str, Any]] = field(default=())
     history: Sequence[Mapping[str, Any]] = field(default=())
+    refused: Sequence[Mapping[str, Any]] = field(default=())
+    would_move: Sequence[Mapping[str, Any]] = field(default=())
 
     @property
     def ok(self) -> bool:
         """Whether every document that the target lacked is there now."""
-        return not self.errors
+        return not self.errors and not self.would_move
 
     def as_json(self) -> dict[str, Any]:
         """The result as JSON, under the names of CouchDB's ``_replicate``."""

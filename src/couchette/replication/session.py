@@ -1,96 +1,124 @@
-"""One replication from its first question to its result, and the two that make a sync."""
+"""One session of a replication: from the first question to both sides until it has caught up or broken off."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
 
-from couchette import limits
-from couchette.errors import BadRequest, DatabaseNotFound
+from couchette import surroundings, workers
+from couchette.errors import DatabaseNotFound
+from couchette.merging import Resolver
 from couchette.replication.checkpoints import Checkpoints
+from couchette.replication.options import Options, ReplicationOptions
 from couchette.replication.peer import Peer
-from couchette.replication.pipeline import Pipeline, Tally
+from couchette.replication.pipeline import Pipeline
 from couchette.replication.result import Progress, ReplicationResult, SyncResult
-from couchette.wire.checkpoint import Session
+from couchette.replication.status import Direction, Tally, Tracker
+from couchette.wire.checkpoint import Session as LogEntry
 from couchette.wire.transfer import PeerInfo
 
-ProgressCallback = Callable[[Progress], None]
 
+async def replicate(source: Peer, target: Peer, **options: Unpack[ReplicationOptions]) -> ReplicationResult:
+    """Bring to ``target`` every leaf revision that ``source`` has and ``target`` lacks; see :class:`Options`.
 
-async def replicate(
-    source: Peer,
-    target: Peer,
-    *,
-    create_target: bool = False,
-    batch_docs: int = limits.BATCH_DOCS,
-    progress: ProgressCallback | None = None,
-    use_checkpoints: bool = True,
-) -> ReplicationResult:
-    """Bring to ``target`` every leaf revision that ``source`` has and ``target`` lacks.
-
-    It starts after the newest checkpoint that both sides remember (``use_checkpoints``: else at 0, recording
-    none), moves ``batch_docs`` changes at a time, and ends when the source has no more. ``create_target``
-    creates the target's database if it is missing. ``progress`` is called after each batch, from the task
-    that writes, so it must not block.
+    It starts after the newest checkpoint that both sides remember and ends when the source has no more.
 
     What the target refuses document by document is listed in the result's ``errors``; every other failure is
     raised, after which the documents and checkpoints written so far stay and the next call continues from
     them. Cancelling it is the same as a failure.
     """
-    if batch_docs < 1:
-        raise BadRequest("batch_docs must be at least 1", f"Got {batch_docs}.")
+    return await replicate_once(source, target, Options(**options))
+
+
+async def replicate_once(
+    source: Peer, target: Peer, options: Options, direction: Direction | None = None
+) -> ReplicationResult:
+    """:func:`replicate` with options that are made already."""
+    tracker = Tracker(options.on_event)
     try:
-        async with source, target:
-            return await _Replication(source, target, progress).run(create_target, batch_docs, use_checkpoints)
-    except BaseExceptionGroup as group:
-        failure = _single_failure(group)
-    raise failure from failure.__cause__
+        result = await Session(source, target, options, tracker, direction).run()
+    except Exception as exc:
+        tracker.became("error", exc)
+        raise
+    tracker.became("complete")
+    return result
 
 
-async def sync(near: Peer, far: Peer, **options: Any) -> SyncResult:
+async def sync(near: Peer, far: Peer, **options: Unpack[ReplicationOptions]) -> SyncResult:
     """Replicate ``near`` to ``far``, then ``far`` to ``near``; ``options`` are those of :func:`replicate`.
 
     ``create_target`` creates the far database only.
     """
+    return await sync_once(near, far, Options(**options))
+
+
+async def sync_once(near: Peer, far: Peer, options: Options) -> SyncResult:
+    """:func:`sync` with options that are made already."""
     async with near, far:
-        push = await replicate(near, far, **options)
-        pull = await replicate(far, near, **{**options, "create_target": False})
+        push = await replicate_once(near, far, options, "push")
+        pull = await replicate_once(far, near, replace(options, create_target=False), "pull")
     return SyncResult(push, pull)
 
 
-class _Replication:
-    """The state of one run."""
+class Session:
+    """The state of one session; ``tracker`` is told what it does and outlives it."""
 
-    def __init__(self, source: Peer, target: Peer, progress: ProgressCallback | None) -> None:
+    def __init__(
+        self, source: Peer, target: Peer, options: Options, tracker: Tracker, direction: Direction | None = None
+    ) -> None:
+        self._direction = direction
         self._source = source
         self._target = target
-        self._progress = progress
-        self._session_id = uuid.uuid4().hex
-        self._start_time = datetime.now(UTC)
+        self._options = options
+        self._tracker = tracker
+        self._session_id = surroundings.uuid_hex()
+        self._start_time = surroundings.now()
         self._start_seq: Any = 0
-        self._tally = Tally(0)
+        self._tally = Tally()
         self._checkpoints: Checkpoints | None = None
 
-    async def run(self, create_target: bool, batch_docs: int, use_checkpoints: bool) -> ReplicationResult:
-        source_info, target_info = await self._meet(create_target)
-        if use_checkpoints:
-            self._checkpoints = Checkpoints(self._source, self._target, source_info, target_info)
+    async def run(self) -> ReplicationResult:
+        """Replicate. A live session never returns: it is cancelled or raises."""
+        try:
+            async with self._source, self._target:
+                return await self._run()
+        except BaseExceptionGroup as group:
+            failure = workers.single_failure(group)
+        raise failure from failure.__cause__
+
+    async def _run(self) -> ReplicationResult:
+        options = self._options
+        source_info, target_info = await self._meet()
+        direction = self._direction or _direction(source_info, target_info)
+        self._tracker.begin(self._tally, direction, self._source.label, self._target.label)
+        self._tracker.heard()
+        since: Any = 0 if options.since is None else options.since
+        if options.use_checkpoints:
+            self._checkpoints = Checkpoints(
+                (self._source, source_info), (self._target, target_info), await self._facts()
+            )
             resume = await self._checkpoints.read()
-            self._start_seq = self._tally.last_seq = resume.seq
+            self._tracker.refused = self._checkpoints.refusals.rows
+            since = since if resume.seq == 0 else resume.seq
+        self._start_seq = self._tally.last_seq = since
         pipeline = Pipeline(
             self._source,
             self._target,
-            self._tally,
-            batch_docs=batch_docs,
+            options,
+            tally=self._tally,
+            tracker=self._tracker,
+            refusals=None if self._checkpoints is None else self._checkpoints.refusals,
+            target_empty=target_info.empty,
+            resolve=await self._resolve(target_info),
             record=self._record,
+            check=self._check,
             report=self._report,
         )
         await pipeline.run()
         return self._result()
 
-    async def _meet(self, create_target: bool) -> tuple[PeerInfo, PeerInfo]:
+    async def _meet(self) -> tuple[PeerInfo, PeerInfo]:
         """Ask both sides who they are.
 
         The source comes first: no target is created for one that is not there. Nor is it tried where the
@@ -100,22 +128,41 @@ class _Replication:
         try:
             return source_info, await self._target.info()
         except DatabaseNotFound:
-            if not create_target:
+            if not self._options.create_target or self._options.dry_run:
                 raise
         await self._target.create()
         return source_info, await self._target.info()
 
-    async def _record(self) -> None:
-        if self._checkpoints is not None:
-            await self._checkpoints.record(self._session())
+    async def _facts(self) -> dict[str, Any]:
+        """The options that make it another replication, with the code of the function that filters it."""
+        doc_id = self._options.design_doc
+        return self._options.facts(None if doc_id is None else await self._source.get_checkpoint(doc_id))
 
-    def _session(self) -> Session:
+    async def _resolve(self, target: PeerInfo) -> Callable[[Resolver, Sequence[str]], Awaitable[None]] | None:
+        """How conflicts on the target are ended; those that an earlier session left are, now."""
+        resolver = self._options.resolver
+        if resolver is None or not target.local or self._options.dry_run:
+            return None
+        resolve: Callable[..., Awaitable[None]] = self._target.resolve  # type: ignore[attr-defined] # Local peers have it.
+        await resolve(resolver)
+        return resolve
+
+    async def _record(self) -> None:
+        if self._checkpoints is not None and not self._options.dry_run:
+            await self._checkpoints.record(self._log_entry())
+            self._tracker.heard()
+
+    async def _check(self) -> None:
+        if self._checkpoints is not None:
+            await self._checkpoints.check()
+
+    def _log_entry(self) -> LogEntry:
         """The log entry for what is written now."""
         tally = self._tally
-        return Session(
+        return LogEntry(
             session_id=self._session_id,
             start_time=self._start_time,
-            end_time=datetime.now(UTC),
+            end_time=surroundings.now(),
             start_last_seq=self._start_seq,
             recorded_seq=tally.last_seq,
             missing_checked=tally.missing_checked,
@@ -126,10 +173,11 @@ class _Replication:
         )
 
     def _report(self) -> None:
-        if self._progress is None:
+        self._tracker.moved()
+        if self._options.progress is None:
             return
         tally = self._tally
-        self._progress(
+        self._options.progress(
             Progress(
                 source=self._source.label,
                 target=self._target.label,
@@ -145,12 +193,13 @@ class _Replication:
 
     def _result(self) -> ReplicationResult:
         tally = self._tally
+        refusals = () if self._checkpoints is None else self._checkpoints.refusals.rows()
         return ReplicationResult(
             source=self._source.label,
             target=self._target.label,
             session_id=self._session_id,
             start_time=self._start_time,
-            end_time=datetime.now(UTC),
+            end_time=surroundings.now(),
             start_seq=self._start_seq,
             last_seq=tally.last_seq,
             docs_read=tally.docs_read,
@@ -159,18 +208,11 @@ class _Replication:
             missing_checked=tally.missing_checked,
             missing_found=tally.missing_found,
             errors=tuple(refusal.as_json() for refusal in tally.refused),
-            history=() if self._checkpoints is None else tuple(self._checkpoints.history),
+            history=() if self._checkpoints is None else self._checkpoints.log(),
+            refused=refusals,
+            would_move=tuple(tally.would_move),
         )
 
 
-def _single_failure(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first failure in a group: the others are tasks of the same pipeline that met the same trouble.
-
-    A group that holds a cancellation too is left whole, for whoever cancelled must see it.
-    """
-    if not isinstance(group, ExceptionGroup):
-        return group
-    failure: BaseException = group
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure
+def _direction(source: PeerInfo, target: PeerInfo) -> Direction:
+    return "pull" if target.local and not source.local else "push"
