@@ -82,6 +82,9 @@ class Normal:
         if name == "etag":
             is_rev = DOCUMENT_ETAG.fullmatch(value) and "rev" not in self.ignored
             return value if is_rev or self.exact_etag else "<etag>"
+        if name == "set-cookie":
+            value = re.sub(r"AuthSession=[^;]+", "AuthSession=<cookie>", value)
+            return re.sub(r"Expires=[^;]+", "Expires=<date>", value)
         if name == "content-type":
             return BOUNDARY.sub("boundary=<boundary>", value)
         return self.text(value)

@@ -12,13 +12,16 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from couchette import surroundings
 from couchette.environment import Environment
-from couchette.server import create_app
+from couchette.server import Policy, create_app
+from couchette.surroundings import Incoming, Outgoing, Surroundings
 from tests.conformance.normal import Normal, difference
 from tests.server.asgi import HOST, Answer, call
 
@@ -32,6 +35,8 @@ FIXED = {
     "db2": "golden_2",
     "db3": "golden_3",
 }
+ADMIN = ("admin", "secret")
+POLICY = Policy(admins=dict([ADMIN]), password_iterations=1)
 PLACEHOLDERS = {FIXED[name]: f"{{{name}}}" for name in ("authbase", "base", "hostport", "db3", "db2", "db")}
 TOKEN = re.compile(r"\$\{(\w+)\}|\{(" + "|".join(FIXED) + r")\}")
 
@@ -40,7 +45,7 @@ class Replay:
     """One scenario under way: an app of its own, and the values that its answers gave."""
 
     def __init__(self, environment: Environment) -> None:
-        self.app = create_app(environment)
+        self.app = create_app(environment, POLICY)
         self.saved: dict[str, str] = {}
 
     async def run(self, scenario: dict[str, Any]) -> dict[int, str]:
@@ -59,6 +64,8 @@ class Replay:
         """Send one recorded request."""
         target = self.filled(request["path"]) + ("?" + self.filled(request["query"]) if "query" in request else "")
         headers: dict[str, Any] = {"accept": "application/json", "accept-encoding": "identity"}
+        if (credentials := request.get("auth", ADMIN)) is not None:
+            headers["authorization"] = f"Basic {base64.b64encode(':'.join(credentials).encode()).decode()}"
         body = b""
         if "json" in request:
             headers["content-type"] = "application/json"
@@ -81,6 +88,8 @@ class Replay:
             kind, _, rest = path.rpartition(":")
             if kind == "header":
                 self.saved[name] = answer.headers.get(rest, "UNSAVED")
+            elif kind == "cookie":
+                self.saved[name] = SimpleCookie(answer.headers.get("set-cookie", ""))[rest].value
             elif kind == "" and (value := _picked(answer.body, rest.split("."))) is not None:
                 self.saved[name] = value
 
@@ -122,10 +131,43 @@ def scenarios() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{topic['topic']}/{scenario['name']}", scenario
 
 
+class ToItself:
+    """The network of a server that is asked to replicate by its own URL: there is nobody else."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def carry(self, request: Outgoing) -> Incoming:
+        """Call the app."""
+        body = b"".join([chunk async for chunk in request.body])
+        headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
+        target = request.url.removeprefix(BASE)
+        return Arrived(await call(self._app, request.method, target, headers, body))
+
+
+class Arrived:
+    """A whole answer as one that arrives."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.status = answer.status
+        self.headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+        self._body = answer.body
+
+    async def read(self) -> bytes:
+        """All of it, then nothing."""
+        body, self._body = self._body, b""
+        return body
+
+    async def aclose(self) -> None:
+        """There is no line."""
+
+
 async def replay(scenario: dict[str, Any]) -> dict[int, str]:
     """Replay one scenario in a fresh environment: the exchanges that differ, and how."""
     with Environment(":memory:") as environment:
-        return await Replay(environment).run(scenario)
+        replay = Replay(environment)
+        with surroundings.replaced(Surroundings(carrier=ToItself(replay.app))):
+            return await replay.run(scenario)
 
 
 def main(prefix: str = "") -> None:

@@ -10,7 +10,7 @@ import pytest
 from couchette.errors import MissingExtra
 from couchette.limits import REQUEST_BYTES_MAX, REQUEST_TARGET_BYTES_MAX
 from couchette.server import create_app
-from tests.server.asgi import Exchange, call, call_json, scope
+from tests.server.asgi import Exchange, call, scope
 
 pytestmark = pytest.mark.anyio
 
@@ -110,12 +110,6 @@ async def test_a_websocket_is_refused(app):
 
     await app({"type": "websocket"}, None, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
-
-
-async def test_a_resource_that_is_not_here_yet_says_so(app):
-    answer = await call_json(app, "POST", "/db/_find", {"selector": {}})
-    assert (answer.status, answer.json()["error"]) == (501, "not_implemented")
-    assert "_find" in answer.json()["reason"]
 
 
 def test_a_missing_extra_names_the_command_that_installs_it(environment, monkeypatch):

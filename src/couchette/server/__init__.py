@@ -4,8 +4,8 @@
 or mounted in another app. ``serve(environment)`` runs it under uvicorn until it is told to stop;
 ``background(environment)`` does so beside the program that calls it.
 
-There is no authentication yet: whoever reaches the server may do everything. So it serves loopback
-addresses only, and an app that mounts it must guard it.
+A :class:`Policy` says who may do what. Without administrators in it everybody may do everything, and the server
+listens on loopback addresses only.
 """
 
 from __future__ import annotations
@@ -15,24 +15,30 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from couchette.errors import MissingExtra
+from couchette.server.policy import Policy
 
 if TYPE_CHECKING:
     from couchette.environment import Environment
     from couchette.server.app import App
 
-__all__ = ["background", "create_app", "serve"]
+__all__ = ["Policy", "background", "create_app", "serve"]
 
 
-def create_app(environment: Environment) -> App:
-    """The ASGI app that serves the databases of an environment.
+def create_app(environment: Environment, policy: Policy | None = None) -> App:
+    """The ASGI app that serves the databases of an environment, to whom the policy lets in.
 
-    Raises MissingExtra when the ``server`` extra is not installed.
+    Without a policy, or without administrators in it, everybody may do everything: the program that mounts the app
+    must guard it then.
+
+    Raises:
+        BadRequest: the policy makes no sense.
+        MissingExtra: the ``server`` extra is not installed, or ``jwt`` for keys of tokens.
     """
     try:
         from couchette.server.app import App
     except ImportError as exc:
         raise _missing(exc) from exc
-    return App(environment)
+    return App(environment, policy or Policy())
 
 
 def serve(
@@ -40,6 +46,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 5984,
     *,
+    policy: Policy | None = None,
     access_log: bool = False,
     on_started: Callable[[str], None] | None = None,
 ) -> None:
@@ -47,13 +54,14 @@ def serve(
 
     Args:
         environment: what to serve; it stays open.
-        host: a loopback address or ``localhost``; anything else is refused.
+        host: an address or ``localhost``; without administrators a loopback one, anything else is refused.
         port: 0 takes a free one.
+        policy: who may do what.
         access_log: log each request with the ``uvicorn.access`` logger.
         on_started: called with the server's URL once it accepts connections.
 
     Raises:
-        Forbidden: the host is not a loopback address.
+        Forbidden: the host is not a loopback address, and there is no administrator.
         CouchetteError: the address cannot be bound (``address_in_use``).
         MissingExtra: the ``server`` extra is not installed.
     """
@@ -61,10 +69,12 @@ def serve(
         from couchette.server import running
     except ImportError as exc:
         raise _missing(exc) from exc
-    running.serve(environment, host, port, access_log=access_log, on_started=on_started)
+    running.serve(environment, host, port, policy or Policy(), access_log=access_log, on_started=on_started)
 
 
-def background(environment: Environment, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
+def background(
+    environment: Environment, host: str = "127.0.0.1", port: int = 0, *, policy: Policy | None = None
+) -> AbstractContextManager[str]:
     """Serve an environment in a thread of its own; a context manager that gives the server's URL.
 
     Raises what :func:`serve` raises.
@@ -73,7 +83,7 @@ def background(environment: Environment, host: str = "127.0.0.1", port: int = 0)
         from couchette.server import running
     except ImportError as exc:
         raise _missing(exc) from exc
-    return running.background(environment, host, port)
+    return running.background(environment, host, port, policy or Policy())
 
 
 def _missing(exc: ImportError) -> Exception:

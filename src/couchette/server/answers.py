@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,11 +10,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from couchette import __version__, jsonio
-from couchette.errors import CouchetteError, MethodNotAllowed
+from couchette.errors import CouchetteError, MethodNotAllowed, MissingExtra
 from couchette.wire import conditions
 from couchette.wire.multipart import Multipart
 
 COMMON_HEADERS: Final = {"Cache-Control": "must-revalidate", "Server": f"couchette/{__version__}"}
+
+logger = logging.getLogger(__name__)
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -26,8 +29,12 @@ def header_text(value: str) -> str:
 
 def answer(content: bytes, status: int, headers: Mapping[str, str]) -> Response:
     """Any answer; headers may hold any text."""
-    safe = {name: header_text(value) for name, value in headers.items()}
-    return Response(content, status, {**COMMON_HEADERS, **safe})
+    return Response(content, status, all_headers(headers))
+
+
+def all_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """These headers and those of every answer, as they can be sent."""
+    return {**COMMON_HEADERS, **{name: header_text(value) for name, value in headers.items()}}
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -47,7 +54,18 @@ def multipart_answer(multipart: Multipart, headers: Mapping[str, str] | None = N
 
 def error_answer(exc: CouchetteError) -> Response:
     """The answer to a request that failed: ``{"error", "reason"}``."""
-    return json_answer(exc.as_json(), exc.status, {"Allow": exc.hint} if isinstance(exc, MethodNotAllowed) else None)
+    shown = exc.as_json()
+    if isinstance(exc, MissingExtra):
+        shown["reason"] = str(exc)  # With the hint: it names what to install.
+    return json_answer(shown, exc.status, {"Allow": exc.hint} if isinstance(exc, MethodNotAllowed) else None)
+
+
+def failure(exc: Exception, target: bytes) -> Response:
+    """The answer to a request for ``target`` that raised. What is no error of ours is a fault of ours, and logged."""
+    if isinstance(exc, CouchetteError):
+        return error_answer(exc)
+    logger.error("%s failed", target.decode("latin-1"), exc_info=exc)
+    return error_answer(CouchetteError("The request failed inside the server; its log has the cause.", repr(exc)))
 
 
 def method_not_allowed(allow: str) -> MethodNotAllowed:

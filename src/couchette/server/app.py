@@ -2,36 +2,44 @@
 
 A request is read to its end, answered by a plain function in a worker thread, and sent. So a request
 costs one hop, its transaction never waits for the client, and the app runs on any event loop that anyio
-knows. Only a feed that waits stays in the event loop.
+knows. Only a feed that waits stays in the event loop, and so does what is too large to be held
+(:mod:`couchette.server.streams`).
 """
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 
-import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from couchette import workers
 from couchette.environment import Environment
 from couchette.errors import CouchetteError
-from couchette.server.answers import error_answer
-from couchette.server.dispatch import dispatch
+from couchette.server.answers import error_answer, failure
+from couchette.server.designs import Designs
+from couchette.server.dispatch import dispatch, takes_stream
+from couchette.server.gate import gate_of
+from couchette.server.policy import Policy
 from couchette.server.request import Disconnected, Request, read_request
+from couchette.server.streams import Streamed
 from couchette.server.waiting import Feeds
-
-logger = logging.getLogger(__name__)
 
 
 class App:
     """CouchDB's HTTP interface to the databases of an environment.
 
-    The environment stays the caller's: the app neither opens nor closes it.
+    The environment stays the caller's: the app neither opens nor closes it. Its replications are run from now on, until
+    it is closed.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, policy: Policy) -> None:
         self.environment = environment
+        self.gate = gate_of(environment, policy)
+        """Who may do what."""
         self.feeds = Feeds()
         """The feeds that wait at the moment; end them before the server stops."""
+        self.designs = Designs()
+        environment.replications.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -41,17 +49,26 @@ class App:
             await send({"type": "websocket.close", "code": 1003})
         else:
             try:
-                response = await self._respond(scope, receive)
+                response, renewed = await self._respond(scope, receive)
             except Disconnected:
                 return
+            if renewed is not None:
+                send = _with_cookie(send, renewed)
             await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, str | None]:
+        """The answer, and a cookie to send along if the one that came is ageing."""
         try:
-            request = await read_request(self.environment, self.feeds, scope, receive)
-            return await anyio.to_thread.run_sync(_answer, request)
+            request = await read_request(
+                self.environment, self.feeds, self.designs, self.gate, scope, receive, takes_stream
+            )
+            response, renewed = await workers.in_thread(_answer, request)
+            if not isinstance(response, Streamed):
+                # What was refused may be longer than what was held; no client reads an answer before it has sent all.
+                await request.stream.skip()
+            return response, renewed
         except CouchetteError as exc:
-            return error_answer(exc)
+            return error_answer(exc), None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The server's start and end, as far as they concern us."""
@@ -61,19 +78,33 @@ class App:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.feeds.end()
+                await workers.in_thread(self.designs.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-def _answer(request: Request) -> ASGIApp:
-    """Answer in a worker thread. What is no error of ours is a fault of ours: it is logged, and answered as 500."""
+def _answer(request: Request) -> tuple[ASGIApp, str | None]:
+    """Find out who asks, and answer, in a worker thread."""
     try:
-        return dispatch(request)
-    except CouchetteError as exc:
-        return error_answer(exc)
+        authentication = request.gate.authentication
+        identity = authentication.identify(request.headers, request.peer, secure=request.is_secure)
+        return dispatch(replace(request, identity=identity)), identity.renewed
     except Exception as exc:
-        logger.exception("%s %s failed", request.method, b"/".join(request.raw_segments))
-        return error_answer(CouchetteError("The request failed inside the server; its log has the cause.", repr(exc)))
+        return failure(exc, request.target), None
+
+
+def _with_cookie(send: Send, cookie: str) -> Send:
+    """Add a Set-Cookie header, unless the answer sets one itself."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            if not any(name.lower() == b"set-cookie" for name, _ in headers):
+                headers.append((b"set-cookie", cookie.encode("latin-1")))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_head
 
 
 def _without_body(send: Send) -> Send:

@@ -6,9 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from couchette import jsonio, store
 from couchette.database import Database
-from couchette.errors import BadRequest, ExpectationFailed, IllegalDocId
+from couchette.document.stored import StoredDoc
+from couchette.errors import BadRequest, CouchetteError, ExpectationFailed, IllegalDocId
 from couchette.server import answers
+from couchette.server.edits import refuse_bad_design
 from couchette.server.request import Request
 from couchette.wire import multipart
 
@@ -30,7 +33,24 @@ def bulk_docs(request: Request, db: Database) -> Response:
     for doc in docs:
         if not isinstance(doc, dict):
             raise BadRequest("Document must be a JSON object", f"One is a JSON {type(doc).__name__}.")
-    return answers.json_answer(db.bulk_docs(docs, new_edits=new_edits), 201)
+    return answers.json_answer(_write(db, docs, new_edits), 201)
+
+
+def _write(db: Database, docs: list[dict[str, Any]], new_edits: bool) -> list[dict[str, Any]]:
+    """The rows of the answer; a design document that is refused has one too."""
+    refused: dict[int, CouchetteError] = {}
+    for place, doc in enumerate(docs):
+        try:
+            refuse_bad_design(doc, new_edits=new_edits)
+        except CouchetteError as exc:
+            refused[place] = exc
+    rows = iter(db.bulk_docs([doc for place, doc in enumerate(docs) if place not in refused], new_edits=new_edits))
+    if not refused:
+        return list(rows)
+    return [
+        {"id": doc["_id"], **refused[place].as_json()} if place in refused else next(rows)
+        for place, doc in enumerate(docs)
+    ]
 
 
 def bulk_get(request: Request, db: Database) -> Response:
@@ -49,10 +69,27 @@ def bulk_get(request: Request, db: Database) -> Response:
     accepted = request.accepted()
     kind = next((kind for kind in ("multipart/mixed", "multipart/related") if kind in accepted), None)
     if kind is None or "application/json" in accepted or "*/*" in accepted:
+        if options == {"revs": True, "latest": True}:  # What replicators ask for: no document need be read.
+            found = db._pool.read(store.bulk_get, docs, **options, stored=True)
+            return answers.json_text_answer(_bulk_get_text(found) + b"\n")
         return answers.json_answer(db.bulk_get(docs, **options))
     found = db.bulk_get(docs, **{**options, "attachments": True, "binary": True})
     parts = [_bulk_get_part(row) for result in found["results"] for row in result["docs"]]
     return answers.multipart_answer(multipart.write(kind, parts))
+
+
+def _bulk_get_text(found: dict[str, Any]) -> bytes:
+    """The answer's text, made around the documents' own."""
+    results = (
+        b'{"id":%b,"docs":[%b]}' % (jsonio.dumps(result["id"]), b",".join(map(_row_text, result["docs"])))
+        for result in found["results"]
+    )
+    return b'{"results":[%b]}' % b",".join(results)
+
+
+def _row_text(row: dict[str, Any]) -> bytes:
+    doc = row.get("ok")
+    return b'{"ok":%b}' % doc.json() if isinstance(doc, StoredDoc) else jsonio.dumps(row)
 
 
 def _bulk_get_part(row: dict[str, Any]) -> multipart.Part:
@@ -73,5 +110,4 @@ def revs_diff(request: Request, db: Database) -> Response:
 def missing_revs(request: Request, db: Database) -> Response:
     """``POST /{db}/_missing_revs``: the older form of ``_revs_diff``."""
     request.require_json()
-    diff = db.revs_diff(request.json_object())
-    return answers.json_answer({"missing_revs": {doc_id: found["missing"] for doc_id, found in diff.items()}})
+    return answers.json_answer(db.missing_revs(request.json_object()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from couchette import __version__
@@ -60,12 +62,17 @@ def destroy(request: Request) -> Response:
 
 def info(request: Request, db: Database) -> Response:
     """``GET /{db}``: its numbers. A cluster of one node, as CouchDB describes it."""
+    return json_answer(database_info(db))
+
+
+def database_info(db: Database) -> dict[str, Any]:
+    """A database's numbers as CouchDB shows them."""
     numbers = db.info()
     del numbers["uuid"], numbers["conflict_count"]
-    return json_answer({**numbers, "props": {}, "compact_running": False, "cluster": {"q": 1, "n": 1, "w": 1, "r": 1}})
+    return {**numbers, "props": {}, "compact_running": False, "cluster": {"q": 1, "n": 1, "w": 1, "r": 1}}
 
 
 def ensure_full_commit(request: Request, db: Database) -> Response:
-    """``POST /{db}/_ensure_full_commit``: every write is committed when it is answered, so this only says so."""
+    """``POST /{db}/_ensure_full_commit``: a replicator asks before it records how far it came."""
     request.require_json()
-    return json_answer({"ok": True, "instance_start_time": db.info()["instance_start_time"]}, 201)
+    return json_answer(db.ensure_full_commit(), 201)

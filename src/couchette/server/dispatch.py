@@ -13,8 +13,28 @@ from typing import Any, Final
 from starlette.types import ASGIApp
 
 from couchette.database import Database
-from couchette.errors import BadRequest, CouchetteError, NotFound
-from couchette.server import answers, attachments, bulk, changes, databases, documents, edits, listings, maintenance
+from couchette.errors import BadRequest, NotFound
+from couchette.server import (
+    answers,
+    attachments,
+    bulk,
+    changes,
+    databases,
+    documents,
+    edits,
+    find,
+    listings,
+    maintenance,
+    replications,
+    rewrites,
+    search,
+    security,
+    session,
+    shows,
+    spatial,
+    updates,
+    views,
+)
 from couchette.server.request import Request
 from couchette.wire import names
 
@@ -36,22 +56,16 @@ class Resource:
         return handler(request, *where)
 
 
-def _later(name: str, allow: str) -> Resource:
-    """A resource of CouchDB's that is not here yet: it says so, rather than be taken for a document."""
-
-    def refuse(request: Request, db: Database) -> ASGIApp:
-        if request.method == "POST":
-            request.require_json()
-        raise CouchetteError(f"{name} is not served by this version.", status=501, error="not_implemented")
-
-    return Resource(allow, dict.fromkeys(allow.split(","), refuse))
-
-
 ROOT: Final = Resource("GET,HEAD", {"GET": databases.welcome})
 SERVER: Final = {
     b"_up": Resource("GET,HEAD", {"GET": databases.up}),
+    b"_session": Resource("GET,HEAD,POST,DELETE", {"GET": session.get, "POST": session.post, "DELETE": session.delete}),
+    b"_search_analyze": Resource("POST", {"POST": search.analyze}),
     b"_all_dbs": Resource("GET,HEAD", {"GET": databases.all_databases}),
+    b"_active_tasks": Resource("GET,HEAD", {"GET": replications.active_tasks}),
+    b"_replicate": Resource("POST", dict.fromkeys(("GET", "POST", "PUT", "DELETE", "COPY"), replications.replicate)),
 }
+SCHEDULER: Final = Resource("GET,HEAD", {"GET": replications.scheduler})
 DATABASE: Final = Resource("DELETE,GET,HEAD,POST", {"GET": databases.info, "POST": edits.post})
 DATABASE_PARTS: Final = {
     b"_all_docs": Resource("GET,HEAD,POST", {"GET": listings.all_docs, "POST": listings.all_docs}),
@@ -67,12 +81,17 @@ DATABASE_PARTS: Final = {
     b"_purged_infos": Resource("GET", {"GET": maintenance.purged_infos}),
     b"_revs_diff": Resource("POST", {"POST": bulk.revs_diff}),
     b"_revs_limit": Resource("PUT,GET", {"GET": maintenance.get_revs_limit, "PUT": maintenance.put_revs_limit}),
-    b"_explain": _later("_explain", "POST"),
-    b"_find": _later("_find", "POST"),
-    b"_index": _later("_index", "GET,POST"),
-    b"_security": _later("_security", "PUT,GET"),
-    b"_view_cleanup": _later("_view_cleanup", "POST"),
+    b"_index": Resource("GET,POST", {"GET": find.get_indexes, "POST": find.create_index}),
+    b"_security": Resource("PUT,GET", {"GET": security.get, "PUT": security.put}),
+    b"_view_cleanup": Resource("POST", {"POST": views.cleanup}),
 }
+FIND: Final = {
+    b"_explain": Resource("POST", {"POST": find.explain}),
+    b"_find": Resource("POST", {"POST": find.find_documents}),
+}
+"""What follows these names in a path is ignored, as in CouchDB."""
+INDEXES_DELETION: Final = Resource("POST", {"POST": find.delete_indexes})
+INDEX_DELETION: Final = Resource("DELETE", {"DELETE": find.delete_index})
 DESIGN_COMPACTION: Final = Resource("POST", {"POST": maintenance.compact_design})
 DOCUMENT: Final = Resource(
     "DELETE,GET,HEAD,POST,PUT,COPY",
@@ -84,6 +103,25 @@ DOCUMENT: Final = Resource(
         "POST": edits.post_form,
     },
 )
+VIEW: Final = Resource("GET,POST,HEAD", {"GET": views.view, "POST": views.view})
+SPATIAL: Final = Resource("GET,HEAD", {"GET": spatial.spatial})
+VIEW_QUERIES: Final = Resource("POST", {"POST": views.queries})
+SEARCHES: Final = {
+    b"_search": Resource("GET,HEAD,POST", {"GET": search.search, "POST": search.search}),
+    b"_search_info": Resource("GET,HEAD", {"GET": search.info}),
+}
+DESIGN_INFO: Final = Resource("GET,HEAD", {"GET": views.info})
+DESIGN_FUNCTIONS: Final[dict[bytes, Handler]] = {
+    b"_show": shows.show,
+    b"_list": shows.render_list,
+    b"_update": updates.update,
+}
+"""They decide themselves about methods and about the path that follows."""
+LISTING_QUERIES: Final = {
+    b"_all_docs": Resource("POST", {"POST": listings.all_docs_queries}),
+    b"_design_docs": Resource("POST", {"POST": listings.design_docs_queries}),
+    b"_local_docs": Resource("POST", {"POST": listings.local_docs_queries}),
+}
 ATTACHMENT: Final = Resource(
     "DELETE,GET,HEAD,PUT", {"GET": attachments.get, "PUT": attachments.put, "DELETE": attachments.delete}
 )
@@ -92,6 +130,7 @@ ATTACHMENT: Final = Resource(
 def dispatch(request: Request) -> ASGIApp:
     """The answer to a request. It may block: call it in a worker thread."""
     segments = request.segments
+    request.gate.check(request.user, request.method, segments)
     if not segments:
         return ROOT.answer(request)
     if len(segments) == 1:
@@ -101,6 +140,8 @@ def dispatch(request: Request) -> ASGIApp:
             return databases.create(request)
         if request.method == "DELETE":
             return databases.destroy(request)
+    if segments[0] == b"_scheduler":
+        return SCHEDULER.answer(request, segments[1:])
     return _in_database(request, request.database(), segments[1:])
 
 
@@ -109,24 +150,75 @@ def _in_database(request: Request, db: Database, path: list[bytes]) -> ASGIApp:
         return DATABASE.answer(request, db)
     if len(path) == 1 and (resource := DATABASE_PARTS.get(path[0])) is not None:
         return resource.answer(request, db)
+    if len(path) == 2 and path[1] == b"queries" and (resource := LISTING_QUERIES.get(path[0])) is not None:
+        return resource.answer(request, db)
+    if (resource := FIND.get(path[0])) is not None:
+        return resource.answer(request, db)
+    if path[0] == b"_index":
+        return (
+            INDEXES_DELETION.answer(request, db)
+            if path[1:] == [b"_bulk_delete"]
+            else INDEX_DELETION.answer(request, db, path[1:])
+        )
     if len(path) == 2 and path[0] == b"_compact":
         return DESIGN_COMPACTION.answer(request, db, names.decode_id(path[1]))
     if request.method in ("GET", "HEAD") and request.raw_segments[1][:10].lower() == b"_design%2f":
         return _to_design_path(request)
-    # `_design/x` and `_local/x` are ids of two segments, whether or not their slash is escaped.
-    size = 2 if path[0] in (b"_design", b"_local") else 1
+    size = _id_segments(path[0])
     doc_id = names.decode_id(b"/".join(path[:size]))
     if len(path) <= size:
         return DOCUMENT.answer(request, db, doc_id)
     return _in_document(request, db, doc_id, path[size:])
 
 
+def _id_segments(first: bytes) -> int:
+    """Of how many segments an id consists: ``_design/x`` and ``_local/x`` have two, unless their slash is escaped."""
+    return 2 if first in (b"_design", b"_local") else 1
+
+
+def takes_stream(method: str, raw_segments: list[bytes], headers: Mapping[str, str]) -> bool:
+    """Whether a large body of this request may be read by its handler: an attachment's, or a document with some."""
+    if method != "PUT" or len(raw_segments) < 2:
+        return False
+    first = names.unquote(raw_segments[1])
+    if first == b"_design" and len(raw_segments) > 3 and names.unquote(raw_segments[3]).startswith(b"_"):
+        return False  # Design functions are given the whole body.
+    if headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/related":
+        return True
+    return len(raw_segments) > 1 + _id_segments(first)
+
+
 def _in_document(request: Request, db: Database, doc_id: str, path: list[bytes]) -> ASGIApp:
     if doc_id.startswith("_local/"):
         raise BadRequest("_local documents do not accept attachments.", "Put them into another document.")
+    if doc_id.startswith("_design/") and path[0] == b"_info" and len(path) == 1:
+        return DESIGN_INFO.answer(request, db, doc_id.removeprefix("_design/"))
+    if doc_id.startswith("_design/") and path[0] == b"_view" and len(path) > 1:
+        return _view(request, db, doc_id.removeprefix("_design/"), path[1:])
+    if doc_id.startswith("_design/") and path[0] == b"_spatial" and len(path) > 1:
+        name = names.decode_id(b"/".join(path[1:]))
+        return SPATIAL.answer(request, db, doc_id.removeprefix("_design/"), name)
+    if doc_id.startswith("_design/") and len(path) == 2 and (resource := SEARCHES.get(path[0])) is not None:
+        return resource.answer(request, db, doc_id.removeprefix("_design/"), names.decode_id(path[1]))
+    if doc_id.startswith("_design/") and path[0] in (*DESIGN_FUNCTIONS, b"_rewrite"):
+        return _design_function(request, db, doc_id.removeprefix("_design/"), path)
     if doc_id.startswith("_design/") and path[0].startswith(b"_"):
         raise NotFound("missing", f"{doc_id} has no {path[0].decode(errors='replace')!r}.")
     return ATTACHMENT.answer(request, db, doc_id, names.decode_attachment_name(path))
+
+
+def _view(request: Request, db: Database, design: str, path: list[bytes]) -> ASGIApp:
+    resource = VIEW_QUERIES if len(path) > 1 and path[-1] == b"queries" else VIEW
+    name = names.decode_id(b"/".join(path[:-1] if resource is VIEW_QUERIES else path))
+    return resource.answer(request, db, design, name)
+
+
+def _design_function(request: Request, db: Database, design: str, path: list[bytes]) -> ASGIApp:
+    parts = [names.decode_id(part) for part in path[1:]]
+    if path[0] != b"_rewrite":
+        return DESIGN_FUNCTIONS[path[0]](request, db, design, parts)
+    instead = rewrites.rewritten(request, db, design, parts)
+    return dispatch(instead) if isinstance(instead, Request) else instead
 
 
 def _to_design_path(request: Request) -> ASGIApp:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
+from couchette.async_database import AsyncDatabase
 from couchette.database import Database
 from couchette.document.docid import check_id
 from couchette.document.revision import normal_rev
-from couchette.errors import BadRequest
+from couchette.errors import BadRequest, MissingExtra
+from couchette.functions import check_design
 from couchette.server import answers
-from couchette.server.multipart_in import read_related
+from couchette.server.multipart_in import read_related, receive_related
 from couchette.server.request import Request
+from couchette.server.streams import Streamed
 from couchette.wire import names
 from couchette.wire.parameters import Query
 
@@ -27,6 +32,7 @@ def post(request: Request, db: Database) -> Response:
     doc = _require_document(request.json())
     if "_id" in doc:
         check_id(doc["_id"])
+    refuse_bad_design(doc, new_edits=True)
     written = db.post(doc)
     location = {"Location": request.url(request.database_name(), written["id"])}
     if request.is_batch():
@@ -34,17 +40,50 @@ def post(request: Request, db: Database) -> Response:
     return answers.json_answer(written, 201, location)
 
 
-def put(request: Request, db: Database, doc_id: str) -> Response:
+def put(request: Request, db: Database, doc_id: str) -> ASGIApp:
     """``PUT /{db}/{id}``. The id in the path wins over one in the body, which must be a legal one all the same."""
-    doc = _read_document(request)
+    new_edits = request.query.first("new_edits") != "false"
+    if not request.is_streamed:
+        doc = _addressed(request, _read_document(request), doc_id)
+        refuse_bad_design(doc, new_edits=new_edits)
+        return _written(request, db.put(doc, new_edits=new_edits), _status(doc))
+
+    async def receive() -> Response:
+        related = await receive_related(request.headers["content-type"], request.stream)
+        doc = _addressed(request, _require_document(related), doc_id)
+        refuse_bad_design(doc, new_edits=new_edits)
+        return _written(request, await AsyncDatabase(db).put(doc, new_edits=new_edits), _status(doc))
+
+    return Streamed(request, receive)
+
+
+def _addressed(request: Request, doc: dict[str, Any], doc_id: str) -> dict[str, Any]:
+    """The document with the id and the revision that the request gives it."""
     if "_id" in doc:
         check_id(doc["_id"])
     doc["_id"] = doc_id
     rev = given_rev(request, doc)
     if rev is not None:
         doc["_rev"] = rev
-    written = db.put(doc, new_edits=request.query.first("new_edits") != "false")
-    return _written(request, written, 200 if doc.get("_deleted") is True else 201)
+    return doc
+
+
+def refuse_bad_design(doc: Mapping[str, Any], *, new_edits: bool) -> None:
+    """Refuse a design document whose members or functions are wrong; replicated ones are taken as they are.
+
+    Without quickjs its functions are nobody's to compile here, and it is stored all the same.
+    """
+    if new_edits and str(doc.get("_id")).startswith("_design/") and doc.get("_deleted") is not True:
+        options = doc.get("options")
+        if isinstance(options, dict) and options.get("partitioned") is True:
+            reason = "partitioned option cannot be true in a non-partitioned database."
+            raise BadRequest(reason, "Leave it out.", error="invalid_design_doc")
+        with suppress(MissingExtra):
+            check_design(doc)
+
+
+def _status(doc: Mapping[str, Any]) -> int:
+    return 200 if doc.get("_deleted") is True else 201
 
 
 def delete(request: Request, db: Database, doc_id: str) -> Response:
@@ -58,6 +97,9 @@ def delete(request: Request, db: Database, doc_id: str) -> Response:
 def copy(request: Request, db: Database, doc_id: str) -> Response:
     """``COPY /{db}/{id}``: the document, or the revision ``?rev=``, under the id in the Destination header."""
     target_id, target_rev = _destination(request)
+    if target_id.startswith("_design/"):
+        source = db.get(doc_id, rev=request.query.first("rev"))
+        refuse_bad_design({**source, "_id": target_id}, new_edits=True)
     copied = db.copy(doc_id, target_id, rev=request.query.first("rev"), target_rev=target_rev)
     return _written(request, copied, 201)
 

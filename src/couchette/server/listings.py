@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -9,36 +10,69 @@ from starlette.responses import Response
 from couchette.database import Database
 from couchette.server import answers
 from couchette.server.request import Request
+from couchette.server.views import json_body, several
 from couchette.wire import parameters
 
 FIRST, FINAL = "_design/", "_design0"
 """Between these are the ids of all design documents, and no others."""
 
 
-def _options(request: Request) -> dict[str, Any]:
-    body = None
-    if request.method == "POST":
-        request.require_json()
-        body = request.json_object()
-    return parameters.all_docs_options(request.query, body)
+Options = dict[str, Any]
+Answer = dict[str, Any]
+
+
+def _answer(request: Request, db: Database, listing: Callable[[Database, Options], Answer]) -> Response:
+    """Answer one request; ``queries`` in the body asks several things at once."""
+    body = json_body(request)
+    if body is not None and "queries" in body:
+        return _answer_several(request, db, listing, body)
+    return answers.json_answer(listing(db, parameters.all_docs_options(request.query, body)))
+
+
+def _answer_several(
+    request: Request, db: Database, listing: Callable[[Database, Options], Answer], body: dict[str, Any]
+) -> Response:
+    asked = [parameters.all_docs_options(request.query, one) for one in several(body)]
+    return answers.json_answer({"results": [listing(db, options) for options in asked]})
 
 
 def all_docs(request: Request, db: Database) -> Response:
     """``GET`` or ``POST /{db}/_all_docs``."""
-    return answers.json_answer(db.all_docs(**_options(request), exact_offset=True))
+    return _answer(request, db, _all_docs)
+
+
+def all_docs_queries(request: Request, db: Database) -> Response:
+    """``POST /{db}/_all_docs/queries``."""
+    return _answer_several(request, db, _all_docs, json_body(request) or {})
+
+
+def _all_docs(db: Database, options: Options) -> Answer:
+    return db.all_docs(**options, exact_offset=True)
 
 
 def design_docs(request: Request, db: Database) -> Response:
-    """``GET`` or ``POST /{db}/_design_docs``. As in CouchDB, ``offset`` counts all documents that come before."""
-    options = _options(request)
+    """``GET`` or ``POST /{db}/_design_docs``. As in CouchDB, ``offset`` counts all documents that come before,
+    but no more than there are design documents.
+    """
+    return _answer(request, db, _design_docs)
+
+
+def design_docs_queries(request: Request, db: Database) -> Response:
+    """``POST /{db}/_design_docs/queries``."""
+    return _answer_several(request, db, _design_docs, json_body(request) or {})
+
+
+def _design_docs(db: Database, options: Options) -> Answer:
     if "keys" in options:
         options["keys"] = [key for key in options["keys"] if _is_design(key)]
     elif "key" not in options:
         _clip(options)
     answer = db.all_docs(**options, exact_offset=True)
     answer["total_rows"] = len(db.all_docs(start_key=FIRST, end_key=FINAL)["rows"])
+    if answer["offset"] is not None:
+        answer["offset"] = min(answer["offset"], answer["total_rows"])
     answer["rows"] = [row for row in answer["rows"] if _is_design(row["key"])]
-    return answers.json_answer(answer)
+    return answer
 
 
 def _is_design(key: Any) -> bool:
@@ -58,13 +92,22 @@ def _clip(options: dict[str, Any]) -> None:
 
 
 def local_docs(request: Request, db: Database) -> Response:
-    """``GET`` or ``POST /{db}/_local_docs``. There are few, so they are all read; CouchDB does not count them."""
-    options = _options(request)
+    """``GET`` or ``POST /{db}/_local_docs``."""
+    return _answer(request, db, _local_docs)
+
+
+def local_docs_queries(request: Request, db: Database) -> Response:
+    """``POST /{db}/_local_docs/queries``."""
+    return _answer_several(request, db, _local_docs, json_body(request) or {})
+
+
+def _local_docs(db: Database, options: Options) -> Answer:
+    """There are few, so they are all read; CouchDB does not count them."""
     rows = db.local_docs(include_docs=options.get("include_docs", False))
     answer = {"total_rows": None, "offset": None, "rows": _narrowed(rows, options)}
     if options.get("update_seq"):
         answer["update_seq"] = db.info()["update_seq"]
-    return answers.json_answer(answer)
+    return answer
 
 
 def _narrowed(rows: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,8 +7,7 @@ attachments that say ``follows`` by their order alone; names in the parts' heade
 from __future__ import annotations
 
 import logging
-from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, Final
@@ -17,7 +16,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from couchette import jsonio
-from couchette.errors import BadContentType, BadRequest
+from couchette.document.attachment import digest_text
+from couchette.errors import BadContentType, BadRequest, DigestMismatch
 
 HEADERS_MAX: Final = 32
 HEADER_BYTES_MAX: Final = 16 * 1024
@@ -88,6 +88,11 @@ class MultipartReader:
             raise BadRequest("The multipart body is incomplete.", "Its last boundary, which ends in `--`, is missing.")
         return self.parts
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last boundary has come; what follows it is ignored."""
+        return self._ended
+
     def _skip_preamble(self, data: bytes) -> bytes:
         """What follows the text before the first boundary, which the parser cannot skip; empty while there is none."""
         start = 0 if data.startswith(self._delimiter) else data.find(b"\r\n" + self._delimiter)
@@ -118,40 +123,126 @@ def read_related(content_type: str, body: bytes) -> Any:
     reader = MultipartReader(content_type)
     reader.feed(body)
     parts = iter(reader.finish())
-    root = next(parts, None)
-    if root is None or root.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise BadContentType("Content-Type must be application/json", "The first part must be the document.")
-    doc = jsonio.loads(bytes(root.content))
-    if isinstance(doc, dict) and isinstance(doc.get("_attachments"), dict):
-        doc["_attachments"] = dict(_filled(doc["_attachments"], parts))
+    doc = _document(next(parts, None))
+    for name, member in _following(doc).items():
+        part = next(parts, None)
+        if part is None:
+            raise _no_part(name)
+        data = bytes(part.content)
+        _check_content(name, member, data)
+        doc["_attachments"][name] = {**member, "data": data}
     return doc
 
 
-def _filled(members: dict[str, Any], parts: Iterator[ReceivedPart]) -> Iterator[tuple[str, Any]]:
-    """The attachments, each that ``follows`` with the content of the next part."""
-    for name, member in members.items():
-        if not isinstance(member, dict) or member.get("follows") is not True:
-            yield name, member
-            continue
-        part = next(parts, None)
+async def receive_related(content_type: str, body: AsyncIterator[bytes]) -> Any:
+    """The same of a body that is arriving: returns when the document is there.
+
+    The attachments' ``data`` are then asynchronous iterators over their parts, to be read in the order of
+    ``_attachments``. ``length`` and ``digest`` are left to whoever reads them.
+    """
+    arriving = _Arriving(MultipartReader(content_type), body)
+    doc = _document(await arriving.whole(0))
+    for position, (name, member) in enumerate(_following(doc).items(), 1):
+        checked = member if not _is_encoded(member) else {k: v for k, v in member.items() if k != "digest"}
+        doc["_attachments"][name] = {**checked, "data": _Arrivals(arriving, position, name)}
+    return doc
+
+
+class _Arriving:
+    """The parts of a body that is still arriving."""
+
+    def __init__(self, reader: MultipartReader, body: AsyncIterator[bytes]) -> None:
+        self._reader = reader
+        self._body = body
+
+    async def part(self, position: int) -> ReceivedPart | None:
+        """The part at this position, once it began; None where the body ends before it."""
+        while len(self._reader.parts) <= position:
+            if self._reader.ended:
+                return None
+            await self.more()
+        return self._reader.parts[position]
+
+    async def whole(self, position: int) -> ReceivedPart | None:
+        """The part at this position with all of its content."""
+        part = await self.part(position)
+        while not self.is_whole(position):
+            await self.more()
+        return part
+
+    def is_whole(self, position: int) -> bool:
+        """Whether this part's content can grow no more."""
+        return self._reader.ended or len(self._reader.parts) > position + 1
+
+    async def more(self) -> None:
+        """Wait for the next piece of the body."""
+        piece = await anext(self._body, None)
+        if piece is None:
+            self._reader.finish()
+        else:
+            self._reader.feed(piece)
+
+
+class _Arrivals:
+    """The content of one part as it arrives."""
+
+    def __init__(self, arriving: _Arriving, position: int, name: str) -> None:
+        self._arriving = arriving
+        self._position = position
+        self._name = name
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part = await self._arriving.part(self._position)
         if part is None:
-            raise BadRequest(
-                "attachment shorter than expected", f"The body ends before the part of {name!r}, which follows."
-            )
-        data = bytes(part.content)
-        _check_content(name, member, data)
-        yield name, {**{key: value for key, value in member.items() if key != "follows"}, "data": data}
+            raise _no_part(self._name)
+        while not part.content:
+            if self._arriving.is_whole(self._position):
+                raise StopAsyncIteration
+            await self._arriving.more()
+        content = bytes(part.content)
+        part.content.clear()
+        return content
+
+
+def _document(root: ReceivedPart | None) -> Any:
+    """The document, which is the first part."""
+    if root is None or root.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise BadContentType("Content-Type must be application/json", "The first part must be the document.")
+    return jsonio.loads(bytes(root.content))
+
+
+def _following(doc: Any) -> dict[str, dict[str, Any]]:
+    """The attachments whose content comes in parts of their own, in the order of these."""
+    members = doc.get("_attachments") if isinstance(doc, dict) else None
+    if not isinstance(members, dict):
+        return {}
+    return {
+        name: {key: value for key, value in member.items() if key != "follows"}
+        for name, member in members.items()
+        if isinstance(member, dict) and member.get("follows") is True
+    }
+
+
+def _no_part(name: str) -> BadRequest:
+    return BadRequest("attachment shorter than expected", f"The body ends before the part of {name!r}, which follows.")
+
+
+def _is_encoded(member: dict[str, Any]) -> bool:
+    return member.get("encoding") not in (None, "identity")
 
 
 def _check_content(name: str, member: dict[str, Any], data: bytes) -> None:
     """A part must be what its entry says: this many bytes and, where they are not compressed, this md5."""
-    encoded = member.get("encoding") not in (None, "identity")
+    encoded = _is_encoded(member)
     expected = member.get("encoded_length") if encoded else member.get("length")
     if isinstance(expected, int) and len(data) != expected:
         comparison = "longer" if len(data) > expected else "shorter"
         raise BadRequest(f"attachment {comparison} than expected", f"{name!r} has {len(data)} bytes, not {expected}.")
     digest = member.get("digest")
     if not encoded and isinstance(digest, str) and digest.startswith("md5-"):
-        actual = "md5-" + b64encode(md5(data, usedforsecurity=False).digest()).decode()
+        actual = digest_text(md5(data, usedforsecurity=False).digest())
         if digest != actual:
-            raise BadRequest("attachment digest does not match its content", f"{name!r} is {actual}, not {digest}.")
+            raise DigestMismatch("Possible message corruption.", f"{name!r} has {actual}, not {digest} as announced.")

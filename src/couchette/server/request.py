@@ -1,10 +1,11 @@
-"""One HTTP request as the resources see it: read to its end, its path split but not normalised."""
+"""One HTTP request as the resources see it: read to its end if it is not large, its path split but not normalised."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
 
 from starlette.types import Receive, Scope
@@ -13,14 +14,72 @@ from couchette import jsonio
 from couchette.database import Database
 from couchette.environment import Environment
 from couchette.errors import BadContentType, BadRequest, DatabaseNotFound, IllegalDatabaseName, TooLarge
-from couchette.limits import REQUEST_BYTES_MAX, REQUEST_TARGET_BYTES_MAX
+from couchette.limits import BODY_HELD_BYTES, REQUEST_BYTES_MAX, REQUEST_TARGET_BYTES_MAX
+from couchette.server.designs import Designs
+from couchette.server.identity import NOBODY, Identity, User
 from couchette.server.waiting import Feeds
 from couchette.wire import conditions, names
 from couchette.wire.parameters import Query
 
+if TYPE_CHECKING:
+    from couchette.server.gate import Gate
+
 
 class Disconnected(Exception):
     """The client went away before its request was complete; there is no one to answer."""
+
+
+class Body:
+    """A request's body as it arrives: what is held of it, then the rest, piece by piece.
+
+    Raises Disconnected when the client leaves, TooLarge when it sends too much.
+    """
+
+    def __init__(self, headers: Mapping[str, str], receive: Receive) -> None:
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > REQUEST_BYTES_MAX:
+            raise _too_large(declared)
+        self.held = b""
+        self.ended = False
+        """Whether all of it has arrived."""
+        self._receive = receive
+        self._size = 0
+
+    async def hold(self, size: int) -> None:
+        """Wait for the whole body, or for so many bytes of it."""
+        chunks: list[bytes] = []
+        while not self.ended and self._size < size:
+            chunks.append(await self._arrive())
+        self.held = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def skip(self) -> None:
+        """Wait for the end, and drop what comes; not for a client that sends too much."""
+        with suppress(TooLarge):
+            while not self.ended:
+                await self._arrive()
+
+    async def _arrive(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        self._size += len(chunk)
+        self.ended = not message.get("more_body", False)
+        if self._size > REQUEST_BYTES_MAX:
+            raise _too_large(str(self._size))
+        return chunk
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.held:
+            held, self.held = self.held, b""
+            return held
+        while not self.ended:
+            if chunk := await self._arrive():
+                return chunk
+        raise StopAsyncIteration
 
 
 @dataclass(frozen=True)
@@ -29,6 +88,8 @@ class Request:
 
     environment: Environment
     feeds: Feeds
+    designs: Designs
+    gate: Gate
     method: str
     raw_segments: list[bytes]
     """The path's segments still escaped."""
@@ -36,8 +97,37 @@ class Request:
     query: Query
     headers: Mapping[str, str]
     body: bytes
+    """All of it; of a large one that the resource takes as a stream, only what has arrived."""
+    stream: Body
     base: str
     """URL of the server without trailing slash, as the client wrote it."""
+    peer: str
+    """The client's address; empty where the server does not know it."""
+    original: Request | None = None
+    """What the client asked for, if a rewrite made this of it."""
+    rewrites: int = 0
+    identity: Identity = NOBODY
+    """Who sent it; nobody, until that was found out."""
+
+    @property
+    def user(self) -> User:
+        """Whom the request acts for."""
+        return self.identity.user
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it came over TLS."""
+        return self.base.startswith("https:")
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether there is more of the body than ``body``: the resource must read ``stream``."""
+        return not self.stream.ended
+
+    @property
+    def target(self) -> bytes:
+        """Method and path, for the log."""
+        return b" /".join([self.method.encode(), b"/".join(self.raw_segments)])
 
     @property
     def segments(self) -> list[bytes]:
@@ -49,11 +139,15 @@ class Request:
         return "/".join([self.base, *map(names.quote, parts)])
 
     def database(self) -> Database:
-        """Open the database that the path names; one that cannot exist does not exist."""
+        """Open the database that the path names, as the user may use it; one that cannot exist does not exist.
+
+        Raises DatabaseNotFound, Unauthorized, Forbidden.
+        """
         try:
-            return self.environment.open(self.database_name())
+            db = self.environment.open(self.database_name())
         except (IllegalDatabaseName, DatabaseNotFound) as exc:
             raise DatabaseNotFound("Database does not exist.", exc.hint) from exc
+        return self.gate.admit(self.user, db, self.method, self.segments[1:])
 
     def database_name(self) -> str:
         """The first segment. What is not UTF-8 is shown escaped, and is no legal name then."""
@@ -95,8 +189,19 @@ class Request:
         return self.query.first("batch") == "ok"
 
 
-async def read_request(environment: Environment, feeds: Feeds, scope: Scope, receive: Receive) -> Request:
-    """Read a whole request. Raises Disconnected when the client does not finish it."""
+async def read_request(
+    environment: Environment,
+    feeds: Feeds,
+    designs: Designs,
+    gate: Gate,
+    scope: Scope,
+    receive: Receive,
+    takes_stream: Callable[[str, list[bytes], Mapping[str, str]], bool],
+) -> Request:
+    """Read a whole request; of a large body that the resource ``takes_stream`` of, only the beginning.
+
+    Raises Disconnected when the client does not finish it.
+    """
     headers = _headers(scope)
     raw_path = _raw_path(scope)
     size = len(raw_path) + len(scope["query_string"])
@@ -107,16 +212,23 @@ async def read_request(environment: Environment, feeds: Feeds, scope: Scope, rec
             status=414,
             error="request_uri_too_long",
         )
+    raw_segments = names.split_path(raw_path)
+    body = Body(headers, receive)
+    await body.hold(BODY_HELD_BYTES if takes_stream(scope["method"], raw_segments, headers) else REQUEST_BYTES_MAX)
     return Request(
         environment=environment,
         feeds=feeds,
+        designs=designs,
+        gate=gate,
         method=scope["method"],
-        raw_segments=names.split_path(raw_path),
+        raw_segments=raw_segments,
         query_string=scope["query_string"],
         query=Query(scope["query_string"]),
         headers=headers,
-        body=await _read_body(headers, receive),
+        body=body.held,
+        stream=body,
         base=_base(scope, headers),
+        peer=(scope.get("client") or ("",))[0],
     )
 
 
@@ -146,25 +258,6 @@ def _raw_path(scope: Scope) -> bytes:
 def _base(scope: Scope, headers: Mapping[str, str]) -> str:
     host = headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
     return f"{scope.get('scheme', 'http')}://{host}{quote_path(scope.get('root_path', ''))}"
-
-
-async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > REQUEST_BYTES_MAX:
-        raise _too_large(declared)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > REQUEST_BYTES_MAX:
-            raise _too_large(str(size))
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large(size: str) -> TooLarge:

@@ -12,9 +12,10 @@ from typing import Any
 import uvicorn
 
 from couchette.environment import Environment
-from couchette.errors import CouchetteError, Forbidden
+from couchette.errors import BadRequest, CouchetteError, Forbidden
 from couchette.limits import SHUTDOWN_GRACE_S
 from couchette.server.app import App
+from couchette.server.policy import Policy
 
 
 class _Server(uvicorn.Server):
@@ -62,22 +63,23 @@ def serve(
     environment: Environment,
     host: str,
     port: int,
+    policy: Policy,
     *,
     access_log: bool,
     on_started: Callable[[str], None] | None,
 ) -> None:
     """Serve until a signal comes."""
-    listener = _bind(host, port)
+    listener = _bind(host, port, policy)
     with listener:
-        _Server(App(environment), _url(listener), access_log, on_started).run(sockets=[listener])
+        _Server(App(environment, policy), _url(listener), access_log, on_started).run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def background(environment: Environment, host: str, port: int) -> Iterator[str]:
+def background(environment: Environment, host: str, port: int, policy: Policy) -> Iterator[str]:
     """Serve in a thread for as long as the context lasts."""
-    listener = _bind(host, port)
+    listener = _bind(host, port, policy)
     started = threading.Event()
-    server = _Server(App(environment), _url(listener), False, lambda url: started.set())
+    server = _Server(App(environment, policy), _url(listener), False, lambda url: started.set())
 
     def run() -> None:
         try:
@@ -96,9 +98,9 @@ def background(environment: Environment, host: str, port: int) -> Iterator[str]:
             thread.join()
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """A listening socket on a loopback address."""
-    address = _loopback(host)
+def _bind(host: str, port: int, policy: Policy) -> socket.socket:
+    """A listening socket, on a loopback address unless somebody administers the server."""
+    address = _address(host, bool(policy.admins))
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -115,21 +117,19 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(host: str, has_admins: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as exc:
-        raise _refused(host) from exc
-    if not address.is_loopback:
-        raise _refused(host)
+        raise BadRequest(
+            f"The server cannot listen on {host!r}.", "Give an address of this machine, such as 127.0.0.1 or 0.0.0.0."
+        ) from exc
+    if not address.is_loopback and not has_admins:
+        raise Forbidden(
+            f"The server does not listen on {host!r}: it has no administrator, so everybody could do everything.",
+            "Name one, or use 127.0.0.1, ::1 or localhost.",
+        )
     return address
-
-
-def _refused(host: str) -> Forbidden:
-    return Forbidden(
-        f"The server does not listen on {host!r}: it has no authentication yet.",
-        "Use 127.0.0.1, ::1 or localhost, and put a proxy that authenticates in front of it.",
-    )
 
 
 def _url(listener: socket.socket) -> str:

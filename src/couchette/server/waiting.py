@@ -8,17 +8,18 @@ shutdown), a client that is still there gets a complete answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import anyio
-import anyio.to_thread
 from anyio import CancelScope
 from starlette.types import Receive, Scope, Send
 
+from couchette import jsonio, workers
 from couchette.async_database import AsyncDatabase
 from couchette.database import Database, Doc
-from couchette.errors import DatabaseClosed
+from couchette.errors import CouchetteError, DatabaseClosed
 from couchette.limits import FEED_PAGE_DOCS
 from couchette.wire import feed
 from couchette.wire.feed import FeedOptions, Framing
@@ -54,17 +55,25 @@ class WaitingFeed(ABC):
     """The answer to a request for changes that waits for more of them; an ASGI application.
 
     Args:
-        database: where to look.
+        database: where to wait.
+        read: reads a page of its changes, with the options of ``Database.changes``.
         options: of the request.
         feeds: the waiting feeds of the app.
         headers: of the answer.
-        page: what ``Database.changes`` gave for the options: the first rows, and where to go on.
+        page: what ``read`` gave for the options: the first rows, and where to go on.
     """
 
     def __init__(
-        self, database: Database, options: FeedOptions, feeds: Feeds, headers: list[tuple[bytes, bytes]], page: Doc
+        self,
+        database: Database,
+        read: Callable[..., Doc],
+        options: FeedOptions,
+        feeds: Feeds,
+        headers: list[tuple[bytes, bytes]],
+        page: Doc,
     ) -> None:
         self._database = database
+        self._read = read
         self._options = options
         self._wanted = dict(options.changes)
         self._feeds = feeds
@@ -82,13 +91,17 @@ class WaitingFeed(ABC):
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         await self._begin(send)
         wait = self._feeds.begin()
+        failure = b""
         try:
             # A database that is destroyed has no more changes: the feed ends there.
             with wait, suppress(DatabaseClosed):
                 await self._wait(send)
+        except CouchetteError as exc:
+            # A filter failed. The status is sent already, so the error is the last line, as in CouchDB.
+            failure = b"\n" + jsonio.dumps(exc.as_json()) + b"\n"
         finally:
             self._feeds.done(wait)
-        await _send(send, self._end(), more=False)
+        await _send(send, failure or self._end(), more=False)
 
     @abstractmethod
     async def _begin(self, send: Send) -> None:
@@ -126,7 +139,7 @@ class WaitingFeed(ABC):
     async def _look(self) -> None:
         """Read what comes after the page."""
         wanted = {**self._wanted, "since": self._page["last_seq"]}
-        self._page = await anyio.to_thread.run_sync(lambda: self._database.changes(**wanted))
+        self._page = await workers.in_thread(self._read, **wanted)
 
 
 class LongpollFeed(WaitingFeed):

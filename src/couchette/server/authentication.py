@@ -1,0 +1,148 @@
+"""Who sends a request: by cookie, name and password, token, or a proxy that vouches; CouchDB's handlers, in its order.
+
+Where there is no administrator nobody is asked, and everybody may do everything. That is safe on a loopback address
+only, and ``couchette serve`` listens nowhere else then.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import os
+import secrets
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from couchette import surroundings
+from couchette.environment import Environment
+from couchette.errors import BadRequest, StoreError, Unauthorized
+from couchette.server import cookies
+from couchette.server.accounts import Account, Accounts
+from couchette.server.identity import EVERYONE_IS_ADMIN, NOBODY, Identity, User
+from couchette.server.tokens import Tokens
+
+SECRET_FILE: Final = "secret"
+_SECRET_BYTES: Final = 32
+
+
+class Authentication:
+    """Finds out who sends a request. It may take half a second: call it in a worker thread."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        secret: bytes,
+        *,
+        tokens: Tokens | None = None,
+        proxy_secret: str | None = None,
+    ) -> None:
+        """``secret`` signs cookies; ``proxy_secret`` is shared with a proxy that vouches for users, if there is one."""
+        self.accounts = accounts
+        self._secret = secret
+        self._tokens = tokens
+        self._proxy_secret = proxy_secret
+
+    @property
+    def handlers(self) -> list[str]:
+        """CouchDB's words for the ways to log in that are open."""
+        offered = {"jwt": self._tokens is not None, "proxy": self._proxy_secret is not None}
+        return [*(name for name, is_open in offered.items() if is_open), "cookie", "default"]
+
+    def identify(self, headers: Mapping[str, str], address: str, *, secure: bool) -> Identity:
+        """Who sends a request with these headers from this address.
+
+        Raises:
+            Unauthorized: name and password are wrong, or a token is.
+            Forbidden: there were too many wrong passwords.
+            BadRequest: the credentials are malformed.
+        """
+        if not self.accounts.has_admins:
+            return Identity(EVERYONE_IS_ADMIN)
+        return (
+            self._by_token(headers)
+            or self._by_proxy(headers)
+            or self._by_cookie(headers, secure=secure)
+            or self._by_password(headers, address)
+            or NOBODY
+        )
+
+    def log_in(self, name: str, password: str, address: str, *, secure: bool) -> tuple[User, str]:
+        """The user with this password, and the header that sets its cookie. Raises as :meth:`identify`."""
+        account = self.accounts.login(name, password, address)
+        return account.user, self._cookie(account, secure=secure)
+
+    def _by_password(self, headers: Mapping[str, str], address: str) -> Identity | None:
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        try:
+            name, colon, password = b64decode(value.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, ValueError) as exc:
+            raise BadRequest("Authorization header has invalid base64 value", "It is base64 of name:password.") from exc
+        if not colon:
+            return None
+        return Identity(self.accounts.login(name, password, address).user, "default")
+
+    def _by_cookie(self, headers: Mapping[str, str], *, secure: bool) -> Identity | None:
+        value = cookies.from_header(headers.get("cookie", ""))
+        if not value:
+            return None
+        cookie, now = cookies.parse(value), surroundings.now().timestamp()
+        account = self.accounts.find(cookie.name) if cookie.is_current(now) else None
+        if account is None or not cookies.is_signed(cookie, self._secret, account.salt):
+            return None
+        renewed = self._cookie(account, secure=secure) if cookie.is_ageing(now) else None
+        return Identity(account.user, "cookie", renewed)
+
+    def _by_token(self, headers: Mapping[str, str]) -> Identity | None:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if self._tokens is None or kind.lower() != "bearer":
+            return None
+        return Identity(self._tokens.user_of(token.strip()), "jwt")
+
+    def _by_proxy(self, headers: Mapping[str, str]) -> Identity | None:
+        """The user that a proxy names; its token is the HMAC of that name under the secret that both know."""
+        name = headers.get("x-auth-couchdb-username")
+        if self._proxy_secret is None or not name:
+            return None
+        given = headers.get("x-auth-couchdb-token", "").lower().encode("utf-8", "surrogatepass")
+        for algorithm in ("sha256", "sha1"):
+            made = hmac.new(self._proxy_secret.encode(), name.encode(), algorithm).hexdigest().encode()
+            if hmac.compare_digest(made, given):
+                roles = headers.get("x-auth-couchdb-roles", "").split(",")
+                return Identity(User(name, tuple(role for role in map(str.strip, roles) if role)), "proxy")
+        raise Unauthorized("Name or password is incorrect.", "The proxy's X-Auth-CouchDB-Token is not the user's.")
+
+    def _cookie(self, account: Account, *, secure: bool) -> str:
+        now = surroundings.now().timestamp()
+        value = cookies.issue(account.user.name or "", self._secret, account.salt, now)
+        return cookies.header(value, now, secure=secure)
+
+
+def stored_secret(environment: Environment) -> bytes:
+    """The secret of an environment, which only its owner can read; it is made once, so cookies outlive a restart.
+
+    Raises StoreError.
+    """
+    if environment.in_memory:
+        return secrets.token_bytes(_SECRET_BYTES)
+    file = Path(environment.folder, SECRET_FILE)
+    fresh = Path(environment.folder, f"{SECRET_FILE}.{secrets.token_hex(8)}")
+    try:
+        if not file.exists():
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+                output.write(secrets.token_hex(_SECRET_BYTES).encode())
+            try:
+                os.link(fresh, file)
+            except FileExistsError:
+                pass  # Another process was first; its secret stands.
+            finally:
+                fresh.unlink()
+        secret = file.read_bytes().strip()
+    except OSError as exc:
+        raise StoreError(f"The file {file} cannot be used.", f"{exc.strerror}; it holds what signs cookies.") from exc
+    if len(secret) < _SECRET_BYTES:
+        raise StoreError(f"The file {file} is too short.", "Delete it: another one is made, and all sessions end.")
+    return secret

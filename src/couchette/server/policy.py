@@ -1,0 +1,44 @@
+"""What a program says about who may use its server. Plain values, that need no server to be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from couchette.functions.python import Validate
+from couchette.limits import PBKDF2_ITERATIONS
+
+MayRead = Callable[[Mapping[str, Any], str], bool]
+"""(userCtx, database name) -> whether this user may use this database at all."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may use a server, and for what. No secret of it shows in its ``repr``.
+
+    Attributes:
+        admins: names of the server's administrators with their passwords, plain or as a line of CouchDB's ``[admins]``.
+            Without any, everybody may do everything, and the server listens on loopback addresses only.
+        require_valid_user: refuse all requests of nobody known, but for ``/``, ``/_up`` and ``/_session``.
+        may_read: called for each request to a database with CouchDB's ``userCtx`` and the database's name; False keeps
+            the user out, whatever ``_security`` says. Administrators are asked about too.
+        validate_doc_update: called for each edit of an ordinary document with ``(edited, old, userCtx, secObj)``,
+            before the functions of the same name in design documents; ``userCtx["db"]`` is the database. It raises
+            :class:`couchette.errors.Forbidden` or :class:`~couchette.errors.Unauthorized` to refuse the edit.
+        jwt_keys: keys of those whose tokens are believed, ``{"hmac:KID": secret, "rsa:KID": pem, "ec:KID": pem}``,
+            where KID may be ``_default``. Needs ``couchette[jwt]``.
+        jwt_required_claims: claims that a token must have, such as ``exp``.
+        proxy_secret: shared with a proxy that vouches for users by the headers ``X-Auth-CouchDB-UserName``,
+            ``-Roles`` and ``-Token``, the HMAC of the name.
+        password_iterations: of PBKDF2, for passwords set from now on.
+    """
+
+    admins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    require_valid_user: bool = False
+    may_read: MayRead | None = None
+    validate_doc_update: Validate | None = None
+    jwt_keys: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
+    jwt_required_claims: tuple[str, ...] = ()
+    proxy_secret: str | None = field(default=None, repr=False)
+    password_iterations: int = PBKDF2_ITERATIONS

@@ -1,0 +1,97 @@
+"""Large bodies: requests that are answered while they arrive, and contents that are sent as they are read.
+
+What fits in ``limits.BODY_HELD_BYTES`` is held in memory and takes one hop to a worker thread, as any other
+request. Beyond that, a resource that stores what it receives gets the body piece by piece, and no thread waits for
+the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from couchette.attachment_file import AsyncAttachmentFile, AttachmentFile
+from couchette.limits import BODY_HELD_BYTES
+from couchette.server import answers
+from couchette.server.request import Disconnected, Request
+
+Segment = bytes | tuple[int, int]
+"""A piece of an answer: bytes, or a part of a file, from the first position up to the second."""
+
+_ToTheEnd = tuple[int, None]
+
+
+class Streamed:
+    """An answer that is made while the request's body arrives, and sent when all of that is there.
+
+    It is an ASGI app, as any answer is.
+    """
+
+    def __init__(self, request: Request, make: Callable[[], Awaitable[ASGIApp]]) -> None:
+        self._request = request
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._make()
+        except Disconnected:
+            return
+        except Exception as exc:
+            response = answers.failure(exc, self._request.target)
+        with suppress(Disconnected):
+            await self._request.stream.skip()
+            await response(scope, receive, send)
+
+
+def file_answer(
+    file: AttachmentFile, segments: Sequence[Segment], status: int, headers: Mapping[str, str], *, head: bool
+) -> Response:
+    """Send these segments, at once where they are small; ``head`` says that no body is needed."""
+    length = sum(len(one) if isinstance(one, bytes) else one[1] - one[0] for one in segments)
+    if length <= BODY_HELD_BYTES:
+        return answers.answer(b"".join(_read(file, one) for one in segments), status, headers)
+    headers = {**headers, "Content-Length": str(length)}
+    return answers.answer(b"", status, headers) if head else _sent(_Segments(file, segments), status, headers)
+
+
+def unmeasured_answer(file: AttachmentFile, headers: Mapping[str, str], *, head: bool) -> Response:
+    """Send a file whose length only reading it can tell."""
+    first = file.read(BODY_HELD_BYTES)
+    if len(first) < BODY_HELD_BYTES:
+        return answers.answer(first, 200, headers)
+    return _sent(_Segments(file, [] if head else [(0, None)]), 200, headers)
+
+
+def _read(file: AttachmentFile, segment: Segment) -> bytes:
+    return segment if isinstance(segment, bytes) else b"".join(file.chunks(*segment))
+
+
+def _sent(content: AsyncIterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
+    return StreamingResponse(content, status, answers.all_headers(headers))
+
+
+class _Segments:
+    """The segments' bytes, in chunks."""
+
+    def __init__(self, file: AttachmentFile, segments: Sequence[Segment | _ToTheEnd]) -> None:
+        self._file = AsyncAttachmentFile(file)
+        self._segments = list(reversed(segments))
+        self._chunks: AsyncIterator[bytes] | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            chunk = b"" if self._chunks is None else await anext(self._chunks, b"")
+            if chunk:
+                return chunk
+            if not self._segments:
+                raise StopAsyncIteration
+            segment = self._segments.pop()
+            if isinstance(segment, bytes):
+                return segment
+            self._chunks = self._file.chunks(*segment)
