@@ -15,7 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import changing_ops, peer_ops, shape_ops, store_ops
+from benchmarks import (
+    attachments_ops,
+    changing_ops,
+    find_ops,
+    peer_ops,
+    shape_ops,
+    spatial_ops,
+    store_ops,
+    text_ops,
+    view_ops,
+)
 from benchmarks.documents import KINDS, Kind
 from benchmarks.results import Figure, Measured, Results
 
@@ -23,12 +33,13 @@ Measure = Callable[[Path, int], Iterator[Measured | Figure]]
 
 
 class Suite(NamedTuple):
-    """Benchmarks that are run and shown together, with their usual number of documents and rounds."""
+    """Benchmarks that are run and shown together, with their usual amount and rounds."""
 
     title: str
     measure: Measure
-    docs: int
+    amount: int
     rounds: int
+    unit: str = "documents"
 
 
 def _documents(folder: Path, count: int, kind: Kind) -> Iterator[Measured]:
@@ -41,7 +52,12 @@ SUITES = {
         name: Suite(f"Documents of {kind.name}", partial(_documents, kind=kind), 50_000 if kind.long else 100_000, 5)
         for name, kind in zip(("documents", "random-ids", "long", "long-random-ids"), KINDS, strict=True)
     },
+    "attachments": Suite("A large attachment", attachments_ops.measure, attachments_ops.PIECES, 5, unit="MiB"),
     "shapes": Suite("Long histories, large databases", shape_ops.measure, 1_000_000, 3),
+    "views": Suite("Views", view_ops.measure, 100_000, 3),
+    "text": Suite("Full text", text_ops.measure, 100_000, 3),
+    "find": Suite("Find", find_ops.measure, 100_000, 3),
+    "spatial": Suite("Space", spatial_ops.measure, 100_000, 3, unit="points"),
     "peers": Suite("Others, at the same work", peer_ops.measure, 20_000, 3),
 }
 
@@ -51,7 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"any of {', '.join(SUITES)} (default documents)")
     parser.add_argument("--all", action="store_true", help="every suite")
-    parser.add_argument("--docs", type=int, help="documents, in place of the suite's number")
+    parser.add_argument("--docs", type=int, help="documents (or MiB), in place of the suite's number")
     parser.add_argument("--rounds", type=int, help="rounds, in place of the suite's; the median counts")
     options = parser.parse_args()
     if unknown := set(options.suites) - set(SUITES):
@@ -63,18 +79,18 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _run(suite: Suite, docs: int | None, rounds: int | None) -> Results:
+def _run(suite: Suite, amount: int | None, rounds: int | None) -> Results:
     results = Results()
-    docs, rounds = docs or suite.docs, rounds or suite.rounds
+    amount, rounds = amount or suite.amount, rounds or suite.rounds
     for number in range(1, rounds + 1):
         print(f"{suite.title}: round {number} of {rounds}", file=sys.stderr, flush=True)
         folder = Path(tempfile.mkdtemp(prefix="couchette-bench-"))
         try:
-            for one in suite.measure(folder, docs):
+            for one in suite.measure(folder, amount):
                 results.add(one)
         finally:
             shutil.rmtree(folder)
-    print(f"\n## {suite.title}\n\n{docs:,} documents, median of {rounds} rounds.\n")
+    print(f"\n## {suite.title}\n\n{amount:,} {suite.unit}, median of {rounds} rounds.\n")
     for text in results.tables():
         print(text)
     return results

@@ -6,23 +6,19 @@ when a write is on the disk. So the ratios tell what a user would notice, not wh
 
 from __future__ import annotations
 
-import json
 import shelve
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import orjson
 import tinydb
 
 from benchmarks import raw
 from benchmarks.clock import rate_of, rate_of_batches
 from benchmarks.documents import USUAL, Doc
+from benchmarks.node_peer import Rates, rates_in_node
 from benchmarks.results import Measured
 from couchette import Database
 
-MODULES = Path(__file__).resolve().parent.parent / "tests" / "interop" / "node_modules"
 SINGLES = 500
 SLOW_READS = 10
 """Reads and single writes of TinyDB: each goes through the whole file."""
@@ -34,7 +30,6 @@ NAMES = {
     "update": "bulk update",
     "put": "put of one",
 }
-Rates = dict[str, float]
 
 
 def measure(folder: Path, count: int) -> Iterator[Measured]:
@@ -93,16 +88,8 @@ def _changes(db: Database) -> None:
 
 
 def _pouchdb(folder: Path, count: int) -> Rates:
-    node = shutil.which("node")
-    if node is None or not MODULES.is_dir():
-        raise SystemExit("The benchmark of peers needs node and tests/interop/node_modules; run ./tools/test once.")
-    documents = folder / "documents.jsonl"
-    lines = [orjson.dumps(doc) for batch in USUAL.batches(count, raw.BATCH) for doc in batch]
-    documents.write_bytes(b"\n".join([*lines, *map(orjson.dumps, _singles(count))]))
-    script = Path(__file__).with_name("pouchdb.js")
-    command = [node, str(script), str(MODULES), str(folder / "pouchdb"), str(documents), str(raw.BATCH), str(SINGLES)]
-    rates: Rates = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return rates
+    docs = (USUAL.doc(number) for number in range(count + SINGLES))
+    return rates_in_node("pouchdb.js", folder, docs, raw.BATCH, SINGLES)
 
 
 def _tinydb(folder: Path, count: int) -> Rates:

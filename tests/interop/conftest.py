@@ -87,6 +87,17 @@ class HttpDatabase:
     def bulk_docs(self, docs: list[Any], *, new_edits: bool = True) -> Any:
         return self.ask("POST", "/_bulk_docs", json={"docs": docs, "new_edits": new_edits})
 
+    def wait_until_there(self, doc_id: str) -> bool:
+        """Wait for a document, without asking again and again."""
+        seq: Any = 0
+        while True:
+            answer = self.ask("GET", "/_changes", params={"feed": "longpoll", "since": seq, "timeout": 20_000})
+            if any(row["id"] == doc_id for row in answer["results"]):
+                return True
+            if not answer["results"]:
+                return False
+            seq = answer["last_seq"]
+
     def leaves(self) -> dict[Any, Any]:
         found = []
         for row in self.ask("GET", "/_changes?style=all_docs")["results"]:
@@ -108,11 +119,19 @@ class NodePeer:
 
     def call(self, method: str, *args: Any) -> Any:
         """``await db[method](...args)``."""
-        self._stdin.write(json.dumps([method, *args]) + "\n")
-        self._stdin.flush()
-        answer = json.loads(self._stdout.readline())
+        answer = self._exchange(method, *args)
         assert "error" not in answer, answer
         return answer.get("ok")
+
+    def ask(self, method: str, *args: Any) -> Any:
+        """As :meth:`call`; where it rejects, the answer is ``{"error": ...}``."""
+        answer = self._exchange(method, *args)
+        return answer.get("ok", answer)
+
+    def _exchange(self, method: str, *args: Any) -> Any:
+        self._stdin.write(json.dumps([method, *args]) + "\n")
+        self._stdin.flush()
+        return json.loads(self._stdout.readline())
 
     def bulk_docs(self, docs: list[Any], *, new_edits: bool = True) -> Any:
         return self.call("bulkDocs", docs, {"new_edits": new_edits})

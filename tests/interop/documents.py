@@ -5,8 +5,44 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, Protocol
 
-ODD_IDS = ["plain", "a/b", "a+b c", "100%", "%2F", "é", "e\u0301", "日本", "😀", "?x=1#y", '"quoted"', "\\", "~"]
-ODD_NAMES = ["a.txt", "dir/b.bin", "c+d e", "100%", "ü😀.txt", "?#"]
+ODD_IDS = [
+    *("plain", "a/b", "a+b c", "100%", "%2F", "é", "e\u0301", "日本", "😀", "?x=1#y", '"quoted"', "\\", "~"),
+    *(
+        "it's",
+        "a_b",
+        "a&b=c;d,e",
+        "<a>",
+        "[1]{2}",
+        "a:b@c",
+        "a..b",
+        "../up",
+        " spaced ",
+        "tab\tline\nfeed",
+        "//",
+        "a//b/",
+    ),
+    *(
+        "%",
+        "%zz",
+        "+",
+        "\u00a0\u2028\ufeff",
+        "0",
+        "-1",
+        "null",
+        "constructor",
+        "hasOwnProperty",
+        "*",
+        "|^`",
+        "x" * 1000,
+    ),
+]
+ODD_NAMES = [
+    *("a.txt", "dir/b.bin", "c+d e", "100%", "ü😀.txt", "?#", "%2F", '"quoted"', "it's", "a_b", "a&b=c;d,e", "\\"),
+    *(" spaced ", "<a>[1]", "tab\there", "n" * 300),
+]
+HARDER_IDS = [".", "..", "./a", "nul\0nul", "\x01\x7f"]
+HARDER_NAMES = ["..", ".", "a/../b", "nul\0nul"]
+"""Not for PouchDB's own replicator: it asks for them by URLs that lead elsewhere."""
 
 
 class Writable(Protocol):
@@ -24,16 +60,17 @@ def revision(doc_id: str, path: str, **fields: Any) -> dict[str, Any]:
     return {"_id": doc_id, "_rev": revs[0], "_revisions": revisions, **fields}
 
 
-def fill(peer: Writable, side: str) -> None:
-    """Write the documents; ``side`` tells the revisions of two replicas apart."""
+def fill(peer: Writable, side: str, *, harder: bool = False) -> None:
+    """Write the documents; ``side`` tells the revisions of two replicas apart, ``harder`` adds names for the sturdy."""
     text = f"from {side}"
     attachments = {
         name: {"content_type": "text/plain" if number % 2 else "image/png", "data": data(name + side)}
-        for number, name in enumerate(ODD_NAMES)
+        for number, name in enumerate([*ODD_NAMES, *(HARDER_NAMES if harder else [])])
     }
+    ids = [*ODD_IDS, *(HARDER_IDS if harder else [])]
     made = peer.bulk_docs(
         [
-            *({"_id": doc_id, "text": text, "nested": {"list": [1, "two", None, True]}} for doc_id in ODD_IDS),
+            *({"_id": doc_id, "text": text, "nested": {"list": [1, "two", None, True]}} for doc_id in ids),
             {"_id": f"_design/{side}", "views": {"v": {"map": "function (doc) { emit(doc._id) }"}}},
             {"_id": f"_design/{side}/x", "language": "javascript"},
             {"_id": f"attached/{side}", "_attachments": attachments},

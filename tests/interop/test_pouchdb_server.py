@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +25,7 @@ def near():
 
 
 def test_a_push_carries_every_leaf(near: Database, remote: HttpDatabase):
-    fill(near, "near")
+    fill(near, "near", harder=True)
     result = near.replicate_to(remote.url)
     assert result.ok
     assert remote.leaves() == leaves_of(near)
@@ -31,7 +33,7 @@ def test_a_push_carries_every_leaf(near: Database, remote: HttpDatabase):
 
 
 def test_a_pull_carries_every_leaf(near: Database, remote: HttpDatabase):
-    fill(remote, "far")
+    fill(remote, "far", harder=True)
     result = near.replicate_from(remote.url)
     assert result.ok
     assert leaves_of(near) == remote.leaves()
@@ -94,7 +96,7 @@ def test_documents_come_singly_where_bulk_get_is_not_to_be_had(near: Database, r
                 return httpx.Response(404, json={"error": "not_found", "reason": "missing"})
             return await super().handle_async_request(request)
 
-    fill(remote, "far")
+    fill(remote, "far", harder=True)
     fork_attachment(remote, "far")
     fork_attachment(remote, "farther")
     source = RemotePeer(remote.url, transport=WithoutBulkGet())
@@ -143,3 +145,64 @@ def test_wrong_credentials_are_named_and_not_shown(near: Database, remote: HttpD
 def test_the_server_itself_is_no_database(near: Database, pouchdb_server: str):
     with pytest.raises(errors.BadRequest, match="Add the database's name"):
         near.replicate_from(pouchdb_server)
+
+
+def test_its_changes_arrive_as_they_happen(remote: HttpDatabase):
+    async def follow() -> list[str]:
+        seen: list[str] = []
+        async with RemotePeer(remote.url) as peer, aclosing(peer.live_changes(0, 100)) as pages:
+            async for page in pages:
+                seen.extend(page.leaves)
+                if seen == ["a", "b"]:
+                    return seen
+                if seen == ["a"]:
+                    remote.ask("PUT", "/b", json={"n": 2})
+        raise AssertionError("a live feed has no end")
+
+    remote.ask("PUT", "/a", json={"n": 1})
+    assert run_sync(follow) == ["a", "b"]
+
+
+def test_a_live_sync_carries_each_change_as_it_happens(near: Database, remote: HttpDatabase):
+    near["near"] = {}
+    remote.bulk_docs([{"_id": "far"}])
+    with near.sync(remote.url, live=True) as both:
+        assert both.wait_until_synced(60)
+        assert set(near) == {"near", "far"}
+        since = near.info()["update_seq"]
+        remote.bulk_docs([{"_id": "far later"}])
+        assert near.wait_changes(since, timeout=60)
+        near["near later"] = {}
+        assert both.wait_until_synced(60)
+        assert remote.leaves() == leaves_of(near)
+    assert set(near) == {"near", "far", "near later", "far later"}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"doc_ids": ["1", "3"]},
+        {"filter": "d/odd"},
+        {"filter": "d/parity", "query_params": {"of": "odd"}},
+        {"filter": lambda doc: doc.get("odd", False)},
+        {"view": "d/odds"},
+    ],
+    ids=["ids", "function", "parameters", "python", "view"],
+)
+def test_a_filter_leaves_out_the_same_on_either_side(near: Database, remote: HttpDatabase, chosen: dict[str, Any]):
+    design = {
+        "_id": "_design/d",
+        "filters": {
+            "odd": "function (doc, req) { return doc.odd === true; }",
+            "parity": "function (doc, req) { return (doc.odd ? 'odd' : 'even') === req.query.of; }",
+        },
+        "views": {"odds": {"map": "function (doc) { if (doc.odd) emit(null); }"}},
+    }
+    docs: list[Any] = [{"_id": str(number), "odd": number % 2 == 1} for number in range(5)]
+    remote.bulk_docs([*docs, design])
+    assert near.replicate_from(remote.url, **chosen).ok
+    assert set(near) == {"1", "3"}
+    with Database() as third, Database() as fourth:
+        third.bulk_docs([*docs, design])
+        assert third.replicate_to(fourth, **chosen).ok
+        assert set(fourth) == {"1", "3"}
