@@ -20,6 +20,7 @@ hypothesis.settings.register_profile("long", deadline=None, max_examples=2000, p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="draw many more random examples, other ones in each run")
+    parser.addoption("--seed", type=int, help="run the simulation of this seed alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:

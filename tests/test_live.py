@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -168,6 +170,60 @@ def test_another_thread_ends_a_feed_that_waits(db, no_poll):
         assert list(feed) == []
         canceller.join()
         feed.cancel()
+
+
+WRITER = """if True:
+    import sys, time
+    from couchette import Database
+    with Database(sys.argv[1]) as db:
+        for line in sys.stdin:
+            db.put({"_id": line.strip()})
+            print(time.monotonic(), flush=True)
+"""
+
+
+@pytest.fixture
+def written_elsewhere(db):
+    """A function that has another process write a document, and returns when that was committed."""
+    command = [sys.executable, "-c", WRITER, db.path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def write(id):
+            print(id, file=stdin, flush=True)
+            return float(stdout.readline())
+
+        write("first")
+        yield write
+        stdin.close()
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_what_another_process_writes_is_seen_within_a_second(db, written_elsewhere):
+    with db.changes(since="now", live=True, timeout=30) as feed:
+        for id in "abc":
+            committed = []
+            writer = when_waiting(db, lambda id=id, committed=committed: committed.append(written_elsewhere(id)))
+            assert next(feed)["id"] == id
+            seen = time.monotonic()
+            writer.join()
+            assert seen - committed[0] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_async_what_another_process_writes_is_seen_within_a_second(db, written_elsewhere):
+    async with AsyncDatabase(db).changes(since="now", live=True, timeout=30) as feed:
+        for id in "abc":
+            committed = []
+            writer = when_waiting(db, lambda id=id, committed=committed: committed.append(written_elsewhere(id)))
+            assert (await anext(feed))["id"] == id
+            seen = time.monotonic()
+            await anyio.to_thread.run_sync(writer.join)
+            assert seen - committed[0] < 1
 
 
 def test_the_end_of_the_block_ends_the_feed(db):

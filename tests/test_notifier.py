@@ -11,7 +11,7 @@ import pytest
 
 from couchette import AsyncDatabase, Database
 from couchette.errors import BadRequest, DatabaseClosed
-from couchette.notifier import _loop_caller
+from couchette.notifier import loop_caller
 
 
 def when_waiting(db, call):
@@ -167,6 +167,6 @@ async def test_async_closing_wakes_the_waiter(db, slow_poll):
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_waking_a_loop_that_ended_does_no_harm(backend):
     async def in_loop():
-        return _loop_caller()
+        return loop_caller()
 
     anyio.run(in_loop, backend=backend)(lambda: None)

@@ -9,31 +9,46 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import anyio.lowlevel
-import anyio.to_thread
 
-from couchette import store
+from couchette import store, workers
+from couchette.attachment_access import AsyncAttachmentAccess
 from couchette.database import Database, Doc
-from couchette.document.attachment import DEFAULT_TYPE, Attachment
 from couchette.errors import BadRequest
-from couchette.live import AsyncFeed, Filter, accepting
+from couchette.find_queries import AsyncFindQueries
+from couchette.live import AsyncFeed, Changes, Filter, accepting
+from couchette.live_queries import AsyncLiveQueries
 from couchette.pool import Durability, Pool
+from couchette.spatial_queries import AsyncSpatialQueries
+from couchette.sql_queries import AsyncSqlQueries
 from couchette.store import UNSET, Freed
+from couchette.text_queries import AsyncTextQueries
+from couchette.uploads import Uploads, has_streams, take_all_async
+from couchette.view_queries import AsyncViewQueries
 
 if TYPE_CHECKING:
     from couchette.merging import MergeFunction
-    from couchette.replication import ReplicationResult, SyncResult
     from couchette.store import SupportsWrite
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncDatabase:
+class AsyncDatabase(
+    AsyncAttachmentAccess,
+    AsyncFindQueries,
+    AsyncViewQueries,
+    AsyncLiveQueries,
+    AsyncSqlQueries,
+    AsyncTextQueries,
+    AsyncSpatialQueries,
+):
     """A :class:`Database` whose methods are awaited: same names, same parameters, same results.
 
     Each method is one hop to a worker thread, so the loop never waits for the disk. What has begun is
     finished before a cancellation takes effect, so that it is known whether it happened.
     """
+
+    database: Database
 
     def __init__(
         self,
@@ -43,13 +58,14 @@ class AsyncDatabase:
         revs_limit: int | None = None,
         durability: Durability = "normal",
         auto_compaction: bool | None = None,
+        key: str | bytes | None = None,
     ) -> None:
         """Open a file as :class:`Database` does, or give an open Database to share it. Blocks briefly."""
         if isinstance(path, Database):
             self.database = path
         else:
             self.database = Database(
-                path, name=name, revs_limit=revs_limit, durability=durability, auto_compaction=auto_compaction
+                path, name=name, revs_limit=revs_limit, durability=durability, auto_compaction=auto_compaction, key=key
             )
 
     @property
@@ -111,7 +127,11 @@ class AsyncDatabase:
     async def put(
         self, doc: Mapping[str, Any], *, id: str | None = None, rev: str | None = None, new_edits: bool = True
     ) -> Doc:
-        """Async :meth:`Database.put`."""
+        """Async :meth:`Database.put`; an attachment's ``data`` may also be an asynchronous iterable or file."""
+        if has_streams(doc):
+            async with Uploads(self._pool) as uploads:
+                doc = await take_all_async(uploads, doc)
+                return await _in_thread(self.database.put, doc, id=id, rev=rev, new_edits=new_edits)
         return await _in_thread(self.database.put, doc, id=id, rev=rev, new_edits=new_edits)
 
     async def post(self, doc: Mapping[str, Any]) -> Doc:
@@ -201,6 +221,10 @@ class AsyncDatabase:
         """Async :meth:`Database.revs_diff`."""
         return await _in_thread(self.database.revs_diff, revs)
 
+    async def missing_revs(self, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+        """Async :meth:`Database.missing_revs`."""
+        return await _in_thread(self.database.missing_revs, revs)
+
     def changes(
         self,
         *,
@@ -236,9 +260,11 @@ class AsyncDatabase:
             "seq_interval": seq_interval,
             "descending": descending,
         }
-        where: dict[str, Any] = {"since": since, "cursor": cursor, "limit": limit, "timeout": timeout}
         if live and on_change is None:
-            return AsyncFeed(self._pool, {**options, "accepts": accepting(selector, filter)}, **where)
+            options["accepts"] = accepting(selector, filter)
+            source = Changes(self._pool, options, since=since, cursor=cursor)
+            return AsyncFeed(self._pool, source, limit=limit, timeout=timeout)
+        where: dict[str, Any] = {"since": since, "cursor": cursor, "limit": limit, "timeout": timeout}
         call = partial(self.database.changes, **options, **where, selector=selector, filter=filter)
         if live:
             return call(live=True, on_change=on_change)
@@ -269,41 +295,23 @@ class AsyncDatabase:
             raise BadRequest("An asynchronous transaction needs a function.", hint)
         return await _in_thread(self.database.transaction, work)
 
-    async def put_attachment(
-        self,
-        id: str,
-        name: str,
-        data: bytes,
-        content_type: str = DEFAULT_TYPE,
-        *,
-        rev: str | None = None,
-        encoding: str | None = None,
-    ) -> Doc:
-        """Async :meth:`Database.put_attachment`."""
-        return await _in_thread(self.database.put_attachment, id, name, data, content_type, rev=rev, encoding=encoding)
+    async def replicate_to(self, target: Any, **options: Any) -> Any:
+        """Async :meth:`Database.replicate_to`; with ``live=True`` a :class:`~couchette.LiveReplication` to be run.
 
-    async def get_attachment(self, id: str, name: str, *, rev: str | None = None, encoded: bool = False) -> Attachment:
-        """Async :meth:`Database.get_attachment`."""
-        return await _in_thread(self.database.get_attachment, id, name, rev=rev, encoded=encoded)
-
-    async def remove_attachment(self, id: str, name: str, rev: str | None = None) -> Doc:
-        """Async :meth:`Database.remove_attachment`."""
-        return await _in_thread(self.database.remove_attachment, id, name, rev)
-
-    async def replicate_to(self, target: Any, **options: Any) -> ReplicationResult:
-        """Async :meth:`Database.replicate_to`."""
+        ``async with`` runs it during a block, ``task_group.start_soon(handle.run)`` in a task group.
+        """
         from couchette.endpoints import replicate_async
 
         return await replicate_async(self, target, **options)
 
-    async def replicate_from(self, source: Any, **options: Any) -> ReplicationResult:
-        """Async :meth:`Database.replicate_from`."""
+    async def replicate_from(self, source: Any, **options: Any) -> Any:
+        """Async :meth:`Database.replicate_from`; otherwise as :meth:`replicate_to`."""
         from couchette.endpoints import replicate_async
 
         return await replicate_async(source, self, **options)
 
-    async def sync(self, other: Any, **options: Any) -> SyncResult:
-        """Async :meth:`Database.sync`."""
+    async def sync(self, other: Any, **options: Any) -> Any:
+        """Async :meth:`Database.sync`; with ``live=True`` a :class:`~couchette.LiveSync`; see :meth:`replicate_to`."""
         from couchette.endpoints import sync_async
 
         return await sync_async(self, other, **options)
@@ -312,6 +320,10 @@ class AsyncDatabase:
         """Async :meth:`Database.info`."""
         return await _in_thread(self.database.info)
 
+    async def ensure_full_commit(self) -> Doc:
+        """Async :meth:`Database.ensure_full_commit`."""
+        return await _in_thread(self.database.ensure_full_commit)
+
     async def get_revs_limit(self) -> int:
         """Async :meth:`Database.get_revs_limit`."""
         return await _in_thread(self.database.get_revs_limit)
@@ -319,6 +331,14 @@ class AsyncDatabase:
     async def set_revs_limit(self, revs_limit: int) -> None:
         """Async :meth:`Database.set_revs_limit`."""
         await _in_thread(self.database.set_revs_limit, revs_limit)
+
+    async def get_security(self) -> Doc | None:
+        """Async :meth:`Database.get_security`."""
+        return await _in_thread(self.database.get_security)
+
+    async def set_security(self, security: Mapping[str, Any]) -> None:
+        """Async :meth:`Database.set_security`."""
+        await _in_thread(self.database.set_security, security)
 
     async def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
         """Async :meth:`Database.compact`; it can be cancelled between its transactions, and what is done stays done."""
@@ -368,4 +388,4 @@ class AsyncDatabase:
 
 
 async def _in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return await anyio.to_thread.run_sync(partial(call, *args, **kwargs))
+    return await workers.in_thread(call, *args, **kwargs)

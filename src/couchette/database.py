@@ -6,21 +6,37 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from couchette import store
+from couchette.attachment_access import AttachmentAccess
 from couchette.database_file import DatabaseFile
-from couchette.document.attachment import DEFAULT_TYPE, Attachment
 from couchette.document_mapping import DocumentMapping
 from couchette.errors import BadRequest
-from couchette.live import Feed, Filter, Listener, accepting, starting_point
+from couchette.find_queries import FindQueries
+from couchette.live import Changes, Feed, Filter, Listener, accepting, starting_point
+from couchette.live_queries import LiveQueries
+from couchette.spatial_queries import SpatialQueries
+from couchette.sql_queries import SqlQueries
 from couchette.store import UNSET
+from couchette.text_queries import TextQueries
+from couchette.uploads import Uploads, has_streams, take_all
+from couchette.view_queries import ViewQueries
 
 if TYPE_CHECKING:
     from couchette.merging import MergeFunction
-    from couchette.replication import ReplicationResult, SyncResult
 
 Doc = dict[str, Any]
 
 
-class Database(DatabaseFile, DocumentMapping):
+class Database(
+    DatabaseFile,
+    DocumentMapping,
+    AttachmentAccess,
+    FindQueries,
+    ViewQueries,
+    LiveQueries,
+    SqlQueries,
+    TextQueries,
+    SpatialQueries,
+):
     """A document database in one SQLite file, or in memory.
 
     It is a mapping of ids to documents, and has CouchDB's operations as methods, named as PouchDB names
@@ -104,12 +120,16 @@ class Database(DatabaseFile, DocumentMapping):
         """Create a document or a new revision of it; return ``{"ok", "id", "rev"}``. ``doc`` is not changed.
 
         A new revision names the one it builds on, in ``_rev`` or ``rev``; a new or deleted document needs
-        none. ``new_edits=False`` stores the revision that the document brings, as replication does.
+        none. ``new_edits=False`` stores the revision that the document brings, as replication does. ``data`` of an
+        attachment may be base64 text, or all that :meth:`put_attachment` takes, and ``digest`` be beside it.
 
         Raises:
             Conflict: the document has moved on; get it, apply the change again, put.
             BadRequest: the document is malformed (see its subclasses).
         """
+        if has_streams(doc):
+            with Uploads(self._pool) as uploads:
+                return self._pool.write(store.put, take_all(uploads, doc), id=id, rev=rev, new_edits=new_edits)
         return self._pool.write(store.put, doc, id=id, rev=rev, new_edits=new_edits)
 
     def post(self, doc: Mapping[str, Any]) -> Doc:
@@ -264,6 +284,10 @@ class Database(DatabaseFile, DocumentMapping):
         """Which of ``{id: [rev, ...]}`` are not known here: ``{id: {"missing", "possible_ancestors"?}}``."""
         return self._pool.read(store.revs_diff, revs)
 
+    def missing_revs(self, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+        """The older form of :meth:`revs_diff`, without ancestors: ``{"missing_revs": {id: [rev, ...]}}``."""
+        return self._pool.read(store.missing_revs, revs)
+
     def changes(
         self,
         *,
@@ -318,7 +342,8 @@ class Database(DatabaseFile, DocumentMapping):
             "accepts": accepting(selector, filter),
         }
         if live:
-            feed = Feed(self._pool, options, since=since, cursor=cursor, limit=limit, timeout=timeout)
+            source = Changes(self._pool, options, since=since, cursor=cursor)
+            feed = Feed(self._pool, source, limit=limit, timeout=timeout)
             return feed if on_change is None else Listener(feed, on_change)
         if timeout is not None or on_change is not None:
             raise BadRequest("`timeout` and `on_change` are options of a live feed.", "Give `live=True` too.")
@@ -370,56 +395,28 @@ class Database(DatabaseFile, DocumentMapping):
         with self._pool.transaction():
             return work(self)
 
-    # -- Attachments ------------------------------------------------------------------------------
-
-    def put_attachment(
-        self,
-        id: str,
-        name: str,
-        data: bytes,
-        content_type: str = DEFAULT_TYPE,
-        *,
-        rev: str | None = None,
-        encoding: str | None = None,
-    ) -> Doc:
-        """Add or replace one attachment, as a new revision; return ``{"ok", "id", "rev"}``.
-
-        Without ``rev`` the document is made. ``encoding="gzip"`` says that ``data`` is gzip already.
-
-        Raises:
-            Conflict: the document exists and ``rev`` is not its leaf.
-        """
-        return self._pool.write(store.put_attachment, id, name, data, content_type, rev=rev, encoding=encoding)
-
-    def get_attachment(self, id: str, name: str, *, rev: str | None = None, encoded: bool = False) -> Attachment:
-        """One attachment with its content in ``data``; with ``encoded`` as stored, maybe gzip. Raises NotFound."""
-        return self._pool.read(store.get_attachment, id, name, rev=rev, encoded=encoded)
-
-    def remove_attachment(self, id: str, name: str, rev: str | None = None) -> Doc:
-        """Remove one attachment, as a new revision; return ``{"ok", "id", "rev"}``.
-
-        Raises:
-            NotFound: there is no such attachment.
-            Conflict: ``rev`` is not a leaf, or none was given.
-        """
-        return self._pool.write(store.remove_attachment, id, name, rev)
-
     # -- Replication ------------------------------------------------------------------------------
 
-    def replicate_to(self, target: Any, **options: Any) -> ReplicationResult:
-        """Push to a URL, a path or a database; see :func:`couchette.replicate` for the options."""
+    def replicate_to(self, target: Any, **options: Any) -> Any:
+        """Push to a URL, a path or a database; see :func:`couchette.replicate` for the options.
+
+        Return a :class:`~couchette.ReplicationResult`; with ``live=True`` a handle, at once.
+        """
         from couchette.endpoints import replicate
 
         return replicate(self, target, **options)
 
-    def replicate_from(self, source: Any, **options: Any) -> ReplicationResult:
-        """Pull from a URL, a path or a database; see :func:`couchette.replicate` for the options."""
+    def replicate_from(self, source: Any, **options: Any) -> Any:
+        """Pull from a URL, a path or a database; otherwise as :meth:`replicate_to`."""
         from couchette.endpoints import replicate
 
         return replicate(source, self, **options)
 
-    def sync(self, other: Any, **options: Any) -> SyncResult:
-        """Push, then pull; see :func:`couchette.replicate` for the options."""
+    def sync(self, other: Any, **options: Any) -> Any:
+        """Push, then pull, or with ``live=True`` both at once; see :func:`couchette.replicate` for the options.
+
+        Return a :class:`~couchette.SyncResult`; with ``live=True`` a handle, at once.
+        """
         from couchette.endpoints import sync
 
         return sync(self, other, **options)
