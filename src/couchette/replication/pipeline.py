@@ -24,15 +24,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from couchette import limits, workers
+from couchette import limits
 from couchette.errors import MissingStub, ReplicationFailed
 from couchette.merging import Resolver
-from couchette.replication.batching import Batch, BatchSize, Page, Portion, size_of
+from couchette.replication.batching import Batch, Page, Portion
+from couchette.replication.fetching import Fetching
 from couchette.replication.options import Options
 from couchette.replication.peer import Peer
 from couchette.replication.refusals import Refusals
@@ -75,7 +75,6 @@ class Pipeline:
         self._record = record
         self._check = check
         self._report = report
-        self._size = BatchSize(options.batch_docs, options.batch_bytes)
         self._under_way: deque[Batch] = deque()
         """Compared, and not yet written."""
         self._written = anyio.Event()
@@ -91,7 +90,8 @@ class Pipeline:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read_changes, pages_out)
             tasks.start_soon(self._compare, pages_in, batches_out)
-            tasks.start_soon(self._fetch, batches_in, portions_out)
+            fetching = Fetching(self._source, self._options, self._tally, self._tracker)
+            tasks.start_soon(fetching.run, batches_in, portions_out)
             tasks.start_soon(self._write, portions_in, advances_out)
             tasks.start_soon(self._record_advances, advances_in)
 
@@ -176,72 +176,6 @@ class Pipeline:
     def _is_under_way(self, doc_id: str) -> bool:
         """Whether the target may soon have a revision of the document that it did not know of when it was asked."""
         return any(doc_id in batch.page.changes.leaves for batch in self._under_way)
-
-    # -- Fetching -------------------------------------------------------------------------------------
-
-    async def _fetch(
-        self, batches: MemoryObjectReceiveStream[Batch], portions: MemoryObjectSendStream[Portion]
-    ) -> None:
-        """Fetch some portions beside each other, so that the source works while we do, and hand them on in order."""
-        room = anyio.Semaphore(limits.FETCHES_AHEAD)
-        turn = anyio.Event()
-        turn.set()
-        async with batches, portions, anyio.create_task_group() as tasks:
-            async for batch in batches:
-                for wanted in self._size.cut(batch.wanted):
-                    await room.acquire()
-                    turn, previous = anyio.Event(), turn
-                    tasks.start_soon(self._fetch_wanted, wanted, portions, room, previous, turn)
-                    if not self._size.known:
-                        await turn.wait()
-                turn, previous = anyio.Event(), turn
-                tasks.start_soon(self._end_batch, batch, portions, previous, turn)
-
-    async def _end_batch(
-        self, batch: Batch, portions: MemoryObjectSendStream[Portion], turn: anyio.Event, next_turn: anyio.Event
-    ) -> None:
-        await turn.wait()
-        await portions.send(Portion(Fetched(()), ended=batch))
-        next_turn.set()
-
-    async def _fetch_wanted(
-        self,
-        wanted: Sequence[Wanted],
-        portions: MemoryObjectSendStream[Portion],
-        room: anyio.Semaphore,
-        turn: anyio.Event,
-        next_turn: anyio.Event,
-    ) -> None:
-        """Fetch documents, learn from the time it took, and hand on those that pass the filter, in turn."""
-        accepts = self._options.selection.accepts
-        if self._options.dry_run and accepts is None:
-            self._tally.would_move += [{"id": one.id, "revs": list(one.revs)} for one in wanted]
-        else:
-            await self._fetch_in_turn(wanted, portions, turn)
-        await turn.wait()
-        room.release()
-        next_turn.set()
-
-    async def _fetch_in_turn(
-        self, wanted: Sequence[Wanted], portions: MemoryObjectSendStream[Portion], turn: anyio.Event
-    ) -> None:
-        accepts = self._options.selection.accepts
-        docs, size, seconds, started = 0, 0, 0.0, anyio.current_time()
-        async with aclosing(self._source.fetch(wanted)) as fetched_portions:
-            async for fetched in fetched_portions:
-                seconds += anyio.current_time() - started
-                docs, size = docs + len(fetched.docs), size + (portion_size := size_of(fetched))
-                self._tracker.heard()
-                self._tally.bytes_read += portion_size
-                self._tally.attachments_read += sum(map(_attachments_sent, fetched.docs))
-                if accepts is not None:
-                    # The source may not have been able to run it, and a later revision may have come instead.
-                    passed = await workers.in_thread(_passed, fetched.docs, accepts)
-                    fetched = replace(fetched, docs=passed)
-                await turn.wait()
-                await portions.send(Portion(fetched))
-                started = anyio.current_time()
-        self._size.note(docs, size, seconds)
 
     # -- Writing --------------------------------------------------------------------------------------
 
@@ -365,13 +299,3 @@ class Pipeline:
                 await self._record()
                 with anyio.move_on_after(limits.CHECKPOINT_INTERVAL_S):
                     await self._written.wait()
-
-
-def _passed(docs: Sequence[Document], accepts: Callable[[dict[str, Any]], bool]) -> list[Document]:
-    return [doc for doc in docs if accepts(dict(doc))]
-
-
-def _attachments_sent(doc: Document) -> int:
-    """How many attachments came with a document."""
-    attachments = doc.get("_attachments")
-    return len(attachments) - len(stubs(doc)) if isinstance(attachments, dict) else 0

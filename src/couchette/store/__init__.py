@@ -16,8 +16,9 @@ from couchette.store.feed import changed_leaves, changes, info, parse_seq, updat
 from couchette.store.listing import UNSET, all_docs
 from couchette.store.load import Loader
 from couchette.store.local import local_docs
+from couchette.store.missing import missing_revs, revs_diff
 from couchette.store.purge import purge, purged_infos
-from couchette.store.read import bulk_get, get, get_plain, missing_revs, revs_diff, stored_docs
+from couchette.store.read import bulk_get, get, get_plain, stored_docs
 from couchette.store.schema import (
     check,
     migrate,
