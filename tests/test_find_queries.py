@@ -175,7 +175,7 @@ def test_conflicts_and_attachments_are_shown(people):
     people.create_index("age")
     people.bulk_docs([{"_id": "03", "_rev": "1-0", "age": 3}], new_edits=False)
     people.put_attachment("04", "x", b"hi", rev=people["04"]["_rev"])
-    for selector in ({"age": {"$in": [3, 4]}}, {"_id": {"$in": ["03", "04"]}}):
+    for selector in ({"age": {"$in": [3, 4]}}, {"age": {"$gte": 3, "$lt": 5}}, {"_id": {"$in": ["03", "04"]}}):
         one, other = people.find(selector, conflicts=True)["docs"]
         assert one["_conflicts"] == ["1-0"]
         assert other["_attachments"]["x"]["stub"]

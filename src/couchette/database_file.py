@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from couchette import store
+from couchette import index, store
 from couchette.pool import Durability, Pool
 from couchette.store import Freed
 
@@ -142,9 +142,9 @@ class DatabaseFile:
         """Check every invariant of the file, on one snapshot; nothing is changed.
 
         Return what is wrong, ``[{"id"?, "rev"?, "problem"}]`` with a sentence each: ``[]`` for a sound database. It
-        reads everything, all content of attachments included.
+        reads everything, all content of attachments and the indexes included.
         """
-        return self._pool.read(store.verify)
+        return self._pool.read(_verify)
 
     def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
         """Write the whole database to a binary file, as JSON lines; :func:`couchette.load` restores it.
@@ -184,3 +184,7 @@ class DatabaseFile:
 
     def __repr__(self) -> str:
         return f"<couchette.Database {self.path!r}{' closed' if self.closed else ''}>"
+
+
+def _verify(conn: Any) -> list[dict[str, str]]:
+    return store.verify(conn) + index.verify(conn)

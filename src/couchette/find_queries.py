@@ -265,11 +265,10 @@ def _options(
     """The methods' arguments as options. One name of a sort need not be in a list."""
     from couchette.query.find_options import read_options
 
-    body: Doc = {
-        "selector": selector,
-        "fields": () if fields is None else fields,
-        "sort": () if sort is None else _listed(sort),
-        "limit": 0 if limit is None else limit,
+    given: Doc = {
+        "fields": fields,
+        "sort": None if sort is None else _listed(sort),
+        "limit": limit,
         "skip": skip,
         "bookmark": bookmark,
         "use_index": use_index,
@@ -278,7 +277,8 @@ def _options(
         "update": update,
         "execution_stats": execution_stats,
     }
-    options = read_options(body)
+    given = {name: value for name, value in given.items() if value is not None}
+    options = read_options({"selector": selector, **given})
     return replace(options, limit=None) if limit is None else options
 
 

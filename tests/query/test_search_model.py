@@ -72,3 +72,4 @@ def test_an_index_that_followed_changes_equals_one_made_anew(steps):
             assert {row["id"] for row in found["rows"]} == expected
             assert found["total_rows"] == len(expected)
         assert db.search_info("followed")["search_index"]["doc_count"] == len(docs)
+        assert db.verify() == []

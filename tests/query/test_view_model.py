@@ -88,3 +88,4 @@ def test_a_view_that_followed_changes_equals_one_made_anew(steps, one, other):
         for step in steps:
             take(db, step)
         check(db, low, high)
+        assert db.verify() == []

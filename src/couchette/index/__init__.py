@@ -32,6 +32,7 @@ from couchette.index.reductions import Rows, cover, read_stale, write_values
 from couchette.index.rows import key_function, rows_of, write_batch
 from couchette.index.scanning import count, json_value, rows_of_ids, scan, select, whole
 from couchette.index.spans import Point, Span, after, before, span_of_key, span_of_prefix
+from couchette.index.verify import verify
 
 __all__ = [
     "Batch",
@@ -66,6 +67,7 @@ __all__ = [
     "span_of_key",
     "span_of_prefix",
     "state_of",
+    "verify",
     "whole",
     "write_batch",
     "write_values",

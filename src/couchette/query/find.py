@@ -206,15 +206,14 @@ def _taken(conn: Connection, rows: Iterator[Found], options: FindOptions) -> lis
     found: list[Match] = []
     # Bodies cost less to parse together than one by one; some at a time, since they are held twice meanwhile.
     while some := list(islice(rows, FIND_PARSED_ROWS)):
-        plain = not conflicts and not any(row[3] is not None for row in some)
-        docs: list[Any] = json_values([row[2] for row in some]) if plain else [None] * len(some)
-        for (k, doc_id, _, _, rev, seq), parsed in zip(some, docs, strict=True):
-            if plain:
-                doc = parsed
-                doc["_id"], doc["_rev"] = doc_id, rev
-            else:
-                doc = _whole(conn, seq, conflicts)
-            found.append((k, doc))
+        keys, ids, bodies, atts, revs, seqs = zip(*some, strict=True)
+        docs: list[Doc] = json_values(bodies)
+        for doc, doc_id, rev in zip(docs, ids, revs, strict=True):
+            doc["_id"], doc["_rev"] = doc_id, rev
+        if conflicts or any(atts):
+            more = zip(docs, atts, seqs, strict=True)
+            docs = [_whole(conn, seq, conflicts) if conflicts or stubs else doc for doc, stubs, seq in more]
+        found += zip(keys, docs, strict=True)
     return found
 
 

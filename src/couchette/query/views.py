@@ -73,7 +73,7 @@ class ViewEngine:
 
     def design(self, doc_id: str) -> Views:
         """The views of a design document. Raises NotFound."""
-        rev = next((rev for (rev,) in self._pool.read_one(_winning_rev, doc_id)), None)
+        rev = self._pool.read_one(_winning_rev, doc_id)
         known = self._designs.get(doc_id)
         if known is not None and known[0] == rev:
             return known[1]
@@ -266,9 +266,9 @@ def _signatures(doc: Mapping[str, Any]) -> list[str]:
         return []  # In a language that we do not run, so it has no index.
 
 
-def _winning_rev(conn: Any, doc_id: str) -> list[tuple[str]]:
-    found: list[tuple[str]] = conn.execute(_REV, (doc_id,)).fetchall()
-    return found
+def _winning_rev(conn: Any, doc_id: str) -> str | None:
+    rev: str | None = conn.execute(_REV, (doc_id,)).get
+    return rev
 
 
 def _read_groups(conn: Any, signature: str, *what: Any) -> Any:

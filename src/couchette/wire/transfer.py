@@ -181,9 +181,12 @@ def _read_rows(rows: Iterable[tuple[Any, Any]], endpoint: str) -> Fetched:
 
 def _checked(doc: Any, endpoint: str) -> Document:
     """A document, fit to be written elsewhere under its revision."""
-    revisions = _member(doc, "_revisions", dict, endpoint)
-    named = isinstance(doc.get("_id"), str) and isinstance(doc.get("_rev"), str)
-    if not named or type(revisions.get("start")) is not int or type(revisions.get("ids")) is not list:
+    try:
+        revisions = doc["_revisions"]
+        kinds = (type(doc["_id"]), type(doc["_rev"]), type(revisions["start"]), type(revisions["ids"]))
+    except (LookupError, TypeError) as exc:
+        raise _unlike_couchdb(endpoint, doc) from exc
+    if kinds != (str, str, int, list):
         raise _unlike_couchdb(endpoint, doc)
     checked: Document = doc
     return checked
