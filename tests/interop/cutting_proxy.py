@@ -30,6 +30,7 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
+        self._connected = threading.Event()
 
     @property
     def port(self) -> int:
@@ -48,6 +49,10 @@ class CuttingProxy:
             thread = threading.Thread(target=self._forward, args=[near, room])
             self._threads.append(thread)
             thread.start()
+
+    def wait_connected(self) -> None:
+        """Wait until somebody is connected: a live feed is between two connections at times."""
+        assert self._connected.wait(30), "nobody connects any more"
 
     def break_all(self) -> None:
         """Break the connections that there are now."""
@@ -69,6 +74,7 @@ class CuttingProxy:
         """Carry bytes both ways until there is no more room for them, or either side closes."""
         with near, suppress(OSError), socket.create_connection(self._target) as far:
             self._open |= {near, far}
+            self._connected.set()
             try:
                 while room > 0 or self.calm:
                     for ready in select.select([near, far], [], [])[0]:
@@ -82,6 +88,8 @@ class CuttingProxy:
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             finally:
                 self._open -= {near, far}
+                if not self._open:
+                    self._connected.clear()
 
 
 @contextmanager

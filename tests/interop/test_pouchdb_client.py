@@ -89,12 +89,13 @@ def test_a_live_sync_goes_on_over_a_line_that_breaks(node: NodePeer, served: Htt
         proxy.calm = True
         node.call("live", f"http://127.0.0.1:{proxy.port}/db")
         node.call("seen", "first of served")
-        proxy.break_all()
+        while not proxy.cuts:
+            proxy.wait_connected()
+            proxy.break_all()
         node.bulk_docs([{"_id": "of node"}])
         assert served.wait_until_there("of node")
         served.bulk_docs([{"_id": "last of served"}])
         node.call("seen", "last of served")
-        assert proxy.cuts > 0
         node.call("live.end")
     assert node.leaves() == served.leaves()
 
