@@ -20,6 +20,7 @@ from benchmarks import (
     changing_ops,
     find_ops,
     peer_ops,
+    replication_ops,
     shape_ops,
     spatial_ops,
     store_ops,
@@ -58,6 +59,7 @@ SUITES = {
     "text": Suite("Full text", text_ops.measure, 100_000, 3),
     "find": Suite("Find", find_ops.measure, 100_000, 3),
     "spatial": Suite("Space", spatial_ops.measure, 100_000, 3, unit="points"),
+    "replication": Suite("Replication", replication_ops.measure, 100_000, 3),
     "peers": Suite("Others, at the same work", peer_ops.measure, 20_000, 3),
 }
 
