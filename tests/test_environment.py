@@ -131,5 +131,21 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
         Environment(tmp_path / "file")
 
 
+def test_whoever_waits_is_woken_when_a_database_comes_is_written_to_or_goes(env):
+    seen = []
+    env.notifier.subscribe(lambda: seen.append(sorted(env.opened())))
+    env.create("notes")
+    assert seen.pop() == ["notes"]
+    env["notes"]["a"] = {}
+    assert seen.pop() == ["notes"]
+    env.destroy("notes")
+    assert seen.pop() == []
+
+
+def test_a_database_that_was_closed_is_not_open(env):
+    env["notes"].close()
+    assert env.opened() == {}
+
+
 def test_repr_names_the_folder(env):
     assert repr(env) == f"<couchette.Environment {env.folder!r}>"

@@ -14,6 +14,7 @@ from couchette import store, surroundings
 from couchette.database import Database
 from couchette.errors import DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
 from couchette.jobs import Replications
+from couchette.notifier import Notifier
 from couchette.pool import Durability
 from couchette.wire.names import REPLICATOR, check_database_name
 
@@ -48,6 +49,8 @@ class Environment(Mapping[str, Database]):
         self._key = None if key is None else store.check_key(key)
         self._lock = threading.RLock()
         self._open: dict[str, Database] = {}
+        self.notifier = Notifier()
+        """Wakes up whoever waits for a write to an open database, or for one that comes or goes."""
         self.replications = Replications(self)
         """Replications that are kept here and start with the program."""
         self.uuid = surroundings.uuid_hex() if self.in_memory else self._stored_uuid()
@@ -98,6 +101,12 @@ class Environment(Mapping[str, Database]):
             database = self.open(name)
             del self._open[name]
             database.destroy()
+        self.notifier.publish()
+
+    def opened(self) -> dict[str, Database]:
+        """The databases that are open here, by name."""
+        with self._lock:
+            return {name: database for name, database in self._open.items() if not database.closed}
 
     def close(self) -> None:
         """End the replications and close every open database."""
@@ -117,6 +126,8 @@ class Environment(Mapping[str, Database]):
                 database = self._open[name] = Database(
                     path, name=name, durability=self._durability, auto_compaction=self._auto_compaction, key=self._key
                 )
+                database._pool.notifier.subscribe(self.notifier.publish)
+                self.notifier.publish()
                 if name == REPLICATOR:
                     self.replications.database_appeared()
             return database

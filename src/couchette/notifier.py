@@ -32,6 +32,10 @@ class Notifier:
         for wake in tuple(self._wakers):
             wake()
 
+    def subscribe(self, wake: Callable[[], Any]) -> None:
+        """Have a function called with each wake-up, from any thread, for as long as this object lives."""
+        self._wakers.add(wake)
+
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Block this thread until ``ready()``; False when ``timeout`` seconds pass before it is."""
         event = threading.Event()

@@ -129,11 +129,31 @@ async def test_indexes_are_deleted_by_design_documents(app):
         ({"index": {"fields": ["a"]}, "w": 0}, "invalid_pos_integer", 400),
         ({"index": {"fields": ["a"]}, "partitioned": 5}, "invalid_partitioned_value", 400),
         ({"index": {"fields": ["a"]}, "partitioned": True}, "bad_request", 400),
-        ({"index": {"fields": ["a"]}, "type": "text"}, "required index service unavailable", 503),
+        ({"index": {"fields": ["a"]}, "type": "nouveau"}, "required index service unavailable", 503),
+        ({"index": {"fields": ["a"]}, "type": "text"}, "invalid_index_fields_definition", 400),
     ],
 )
 async def test_a_malformed_index_is_refused(app, body, error, status):
     assert (await post(app, "/db/_index", body, status))["error"] == error
+
+
+async def test_a_text_index_is_made_asked_and_deleted(app):
+    await post(app, "/db/_bulk_docs", {"docs": [{"_id": "a", "t": "A fox"}, {"_id": "b", "t": "Foxes"}]}, 201)
+    query = {"selector": {"$text": "fox"}}
+    assert (await post(app, "/db/_find", query, 400))["error"] == "no_usable_index"
+    made = await post(app, "/db/_index", {"index": {}, "type": "text", "ddoc": "d", "name": "words"})
+    assert made == {"result": "created", "id": "_design/d", "name": "words"}
+    assert [doc["_id"] for doc in (await post(app, "/db/_find", query))["docs"]] == ["a"]
+    told = await post(app, "/db/_explain", query)
+    assert (told["index"]["type"], told["query"]) == ("text", "(fox)")
+    assert (await call(app, "GET", "/db/_index")).json()["indexes"][1] == told["index"]
+    await post(app, "/db/_index", {"index": {"fields": ["t"]}, "ddoc": "d", "name": "by t"})
+    assert (await call(app, "DELETE", "/db/_index/d/text/words")).json() == {"ok": True}
+    assert (await post(app, "/db/_find", query, 400))["error"] == "no_usable_index"
+    await post(app, "/db/_index", {"index": {}, "type": "text", "ddoc": "d", "name": "words"})
+    deleted = await post(app, "/db/_index/_bulk_delete", {"docids": ["d"]})
+    assert deleted == {"success": [{"id": "_design/d", "ok": True}], "fail": []}
+    assert (await call(app, "GET", "/db/_design/d")).status == 404
 
 
 async def test_an_index_that_says_it_is_not_partitioned(app):

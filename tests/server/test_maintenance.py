@@ -43,6 +43,17 @@ async def test_revs_limit_is_read_and_set(app):
     assert (await call(app, "GET", "/db/_revs_limit")).json() == 5
 
 
+async def test_purged_infos_limit_is_read_and_set(app):
+    target = "/db/_purged_infos_limit"
+    assert (await call(app, "GET", target)).json() == 1000
+    assert (await call_json(app, "PUT", target, 5)).json() == {"ok": True}
+    assert (await call(app, "GET", target)).json() == 5
+    for wrong in (0, "5", True):
+        answer = await call_json(app, "PUT", target, wrong)
+        assert (answer.status, answer.json()["reason"]) == (400, "`purge_infos_limit` must be positive integer")
+    assert (await call(app, "POST", target)).headers["allow"] == "GET,PUT"
+
+
 async def test_a_malformed_purge_is_refused(app):
     for wrong in ([], {"a": "1-a"}, {"a": ["x"]}):
         answer = await call_json(app, "POST", "/db/_purge", wrong)

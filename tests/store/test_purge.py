@@ -186,6 +186,48 @@ def test_compaction_keeps_the_log_and_frees_the_attachments_of_what_was_purged(d
 edits = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6), st.booleans()), min_size=1, max_size=15)
 
 
+def purged_ids(db):
+    return [one["id"] for one in db.purged_infos()]
+
+
+def test_compaction_shortens_the_log_to_its_limit(db):
+    for doc_id in "abcd":
+        db.purge({doc_id: [db.put({"_id": doc_id})["rev"]]})
+    assert db.get_purged_infos_limit() == 1000
+    db.compact()
+    assert purged_ids(db) == list("abcd")
+    db.set_purged_infos_limit(2)
+    assert purged_ids(db) == list("abcd")
+    db.compact()
+    assert purged_ids(db) == list("cd")
+    assert db.verify() == []
+    db.purge({"e": [db.put({"_id": "e"})["rev"]]})
+    db.compact()
+    assert purged_ids(db) == list("de")
+
+
+def test_compaction_leaves_the_purges_that_an_index_has_still_to_follow(db):
+    revs = db.bulk_docs([{"_id": doc_id, "n": 1} for doc_id in "abc"])
+    db.create_index(["n"])
+    assert len(db.find({"n": 1})["docs"]) == 3
+    db.set_purged_infos_limit(1)
+    for row in revs[:2]:
+        db.purge({row["id"]: [row["rev"]]})
+    db.compact()
+    assert purged_ids(db) == list("ab")
+    assert [doc["_id"] for doc in db.find({"n": 1})["docs"]] == ["c"]
+    db.compact()
+    assert purged_ids(db) == ["b"]
+    assert [doc["_id"] for doc in db.find({"n": 1})["docs"]] == ["c"]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "5", 1.5, None, True, 2**63])
+def test_a_limit_of_the_log_that_is_no_positive_integer_is_refused(db, wrong):
+    with pytest.raises(BadRequest, match="must be positive integer"):
+        db.set_purged_infos_limit(wrong)
+    assert db.get_purged_infos_limit() == 1000
+
+
 @pytest.mark.slow
 @given(edits, st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6)), max_size=6), st.booleans())
 def test_after_any_purges_the_database_is_sound_and_holds_the_other_leaves(edits, asked, auto):

@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from couchette.errors import MissingExtra
-from couchette.server.policy import Policy
+from couchette.server.policy import Cors, Policy
 
 if TYPE_CHECKING:
     from couchette.environment import Environment
     from couchette.server.app import App
 
-__all__ = ["Policy", "background", "create_app", "serve"]
+__all__ = ["Cors", "Policy", "background", "create_app", "serve"]
 
 
 def create_app(environment: Environment, policy: Policy | None = None) -> App:

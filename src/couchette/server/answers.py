@@ -32,6 +32,14 @@ def answer(content: bytes, status: int, headers: Mapping[str, str]) -> Response:
     return Response(content, status, all_headers(headers))
 
 
+def open_headers(media_type: str) -> list[tuple[bytes, bytes]]:
+    """The headers of a feed, whose length is not known when it begins. A browser must not keep events."""
+    headers = {"Content-Type": media_type}
+    if media_type == "text/event-stream":
+        headers["Cache-Control"] = "no-cache"
+    return [item for item in answer(b"", 200, headers).raw_headers if item[0] != b"content-length"]
+
+
 def all_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """These headers and those of every answer, as they can be sent."""
     return {**COMMON_HEADERS, **{name: header_text(value) for name, value in headers.items()}}

@@ -9,20 +9,26 @@ knows. Only a feed that waits stays in the event loop, and so does what is too l
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couchette import workers
 from couchette.environment import Environment
 from couchette.errors import CouchetteError
-from couchette.server.answers import error_answer, failure
+from couchette.server import cors
+from couchette.server.answers import COMMON_HEADERS, error_answer, failure
 from couchette.server.designs import Designs
 from couchette.server.dispatch import dispatch, takes_stream
 from couchette.server.gate import gate_of
+from couchette.server.node import Node
 from couchette.server.policy import Policy
 from couchette.server.request import Disconnected, Request, read_request
 from couchette.server.streams import Streamed
 from couchette.server.waiting import Feeds
+
+METHODS: Final = frozenset({"CONNECT", "COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE"})
+"""Those that CouchDB knows; others are not told apart."""
 
 
 class App:
@@ -36,6 +42,8 @@ class App:
         self.environment = environment
         self.gate = gate_of(environment, policy)
         """Who may do what."""
+        self.node = Node(environment, policy)
+        """Settings and counters."""
         self.feeds = Feeds()
         """The feeds that wait at the moment; end them before the server stops."""
         self.designs = Designs()
@@ -48,19 +56,44 @@ class App:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         else:
-            try:
-                response, renewed = await self._respond(scope, receive)
-            except Disconnected:
+            await self._serve(scope, receive, self._counted(scope["method"], send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        shared = self.node.settings.cors
+        if shared is not None:
+            allowed = cors.preflight(shared, scope["headers"]) if scope["method"] == "OPTIONS" else None
+            if allowed is not None:
+                await _send_preflight(send, allowed)
                 return
-            if renewed is not None:
-                send = _with_cookie(send, renewed)
-            await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
+            send = cors.answering(shared, scope["headers"], send)
+        if scope["method"] == "POST":
+            scope = _overridden(scope)
+        try:
+            response, renewed = await self._respond(scope, receive)
+        except Disconnected:
+            return
+        if renewed is not None:
+            send = _with_cookie(send, renewed)
+        await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
+
+    def _counted(self, method: str, send: Send) -> Send:
+        """Count a request, and the status of its answer."""
+        statuses = self.node.statuses
+        self.node.methods[method if method in METHODS else "other"] += 1
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[message["status"]] += 1
+            await send(message)
+
+        return send_head
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, str | None]:
         """The answer, and a cookie to send along if the one that came is ageing."""
         try:
             request = await read_request(
-                self.environment, self.feeds, self.designs, self.gate, scope, receive, takes_stream
+                self.environment, self.feeds, self.designs, self.gate, self.node, scope, receive, takes_stream
             )
             response, renewed = await workers.in_thread(_answer, request)
             if not isinstance(response, Streamed):
@@ -91,6 +124,22 @@ def _answer(request: Request) -> tuple[ASGIApp, str | None]:
         return dispatch(replace(request, identity=identity)), identity.renewed
     except Exception as exc:
         return failure(exc, request.target), None
+
+
+def _overridden(scope: Scope) -> Scope:
+    """A POST under the method that its ``X-HTTP-Method-Override`` names, for clients that can send no other.
+
+    HEAD becomes GET: whoever sent a POST waits for a body.
+    """
+    named = dict(scope["headers"]).get(b"x-http-method-override", b"").decode("latin-1").upper()
+    return {**scope, "method": "GET" if named == "HEAD" else named} if named in METHODS else scope
+
+
+async def _send_preflight(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    """Answer a browser's question whether its page may send a request."""
+    common = [(name.lower().encode(), value.encode()) for name, value in COMMON_HEADERS.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": [*common, *headers]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _with_cookie(send: Send, cookie: str) -> Send:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import md5
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from couchette.async_database import AsyncDatabase
 from couchette.database import Database
 from couchette.limits import FEED_PAGE_DOCS
 from couchette.server import answers
@@ -39,24 +39,19 @@ def changes(request: Request, db: Database) -> ASGIApp:
     page = read(**options.changes)
     if page["results"]:
         return answers.json_text_answer(feed.page(page))
-    return LongpollFeed(db, read, options, request.feeds, _headers({"Content-Type": "application/json"}), page)
+    wait = AsyncDatabase(db).wait_changes
+    return LongpollFeed(wait, read, options, request.feeds, answers.open_headers("application/json"), page)
 
 
 def _endless(request: Request, db: Database, read: Read, options: FeedOptions) -> ASGIApp:
     """A continuous or eventsource feed. Its first page is read here, where an error still has a status."""
     framing = feed.FRAMINGS[options.feed]
-    headers = {"Content-Type": framing.media_type}
-    if framing.media_type != "application/json":
-        headers["Cache-Control"] = "no-cache"
+    headers = answers.open_headers(framing.media_type)
     wanted = options.changes
     if not wanted.get("descending"):
         wanted = {**wanted, "limit": page_limit(wanted.get("limit"))}
-    return EndlessFeed(db, read, options, request.feeds, _headers(headers), read(**wanted), framing=framing)
-
-
-def _headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer whose length is not known."""
-    return [item for item in answers.answer(b"", 200, headers).raw_headers if item[0] != b"content-length"]
+    wait = AsyncDatabase(db).wait_changes
+    return EndlessFeed(wait, read, options, request.feeds, headers, read(**wanted), framing=framing)
 
 
 def _normal(request: Request, db: Database, read: Read, options: dict[str, Any]) -> Response:

@@ -1,16 +1,20 @@
-"""The server itself and its databases: ``/``, ``/_up``, ``/_all_dbs`` and ``/{db}``."""
+"""The server itself and its databases: ``/``, ``/_up``, ``/_all_dbs``, ``/_dbs_info`` and ``/{db}``."""
 
 from __future__ import annotations
 
+from hashlib import md5
 from typing import Any
 
 from starlette.responses import Response
 
-from couchette import __version__
+from couchette import __version__, jsonio
 from couchette.database import Database
-from couchette.errors import BadRequest, DatabaseNotFound, IllegalDatabaseName
-from couchette.server.answers import json_answer
+from couchette.errors import BadRequest, DatabaseClosed, DatabaseNotFound, IllegalDatabaseName
+from couchette.limits import DBS_INFO_MAX
+from couchette.server.answers import json_answer, json_text_answer, quoted, unless_modified
+from couchette.server.listings import narrowed
 from couchette.server.request import Request
+from couchette.wire.parameters import all_docs_options
 
 COUCHDB_VERSION = "3.5.0"
 """The CouchDB whose answers we give; clients decide by it which calls they may make."""
@@ -36,8 +40,54 @@ def up(request: Request) -> Response:
 
 
 def all_databases(request: Request) -> Response:
-    """``GET /_all_dbs``: the names of the databases."""
-    return json_answer(sorted(request.environment))
+    """``GET /_all_dbs``: the names of the databases, or a range of them."""
+    return _listed(request, _names(request))
+
+
+def databases_info(request: Request) -> Response:
+    """``GET /_dbs_info``: the numbers of the databases, or of a range of them; by ``POST`` of those that it names."""
+    if request.method == "POST":
+        return json_answer([_described(request, name) or _absent(name) for name in _keys(request)])
+    return _listed(request, [shown for name in _names(request) if (shown := _described(request, name))])
+
+
+def _keys(request: Request) -> list[Any]:
+    request.require_json()
+    body = request.json_object()
+    if "keys" not in body:
+        raise BadRequest("`keys` member must exist.", "Give {keys: [name, …]}.")
+    keys = body["keys"]
+    if not isinstance(keys, list):
+        raise BadRequest("`keys` member must be an array.", f"Got {keys!r}.")
+    if len(keys) > DBS_INFO_MAX:
+        raise BadRequest("too_many_keys", f"Got {len(keys)}; ask for at most {DBS_INFO_MAX} at once.")
+    return keys
+
+
+def _names(request: Request) -> list[str]:
+    """The names that the range in the query string leaves."""
+    rows = [{"id": name} for name in sorted(request.environment)]
+    return [row["id"] for row in narrowed(rows, all_docs_options(request.query)) if "id" in row]
+
+
+def _described(request: Request, name: Any) -> dict[str, Any] | None:
+    """A database and its numbers; None where there is none, or none any more."""
+    try:
+        return {"key": name, "info": database_info(request.environment.open(name))}
+    except (DatabaseNotFound, DatabaseClosed, IllegalDatabaseName):
+        return None
+
+
+def _absent(name: Any) -> dict[str, Any]:
+    return {"key": name, "error": "not_found"}
+
+
+def _listed(request: Request, value: list[Any]) -> Response:
+    """A list as an answer that a client may keep until it changes."""
+    content = jsonio.dumps(value) + b"\n"
+    etag = quoted(md5(content, usedforsecurity=False).hexdigest())
+    unchanged = unless_modified(request.headers.get("if-none-match"), etag)
+    return unchanged or json_text_answer(content, headers={"ETag": etag})
 
 
 def create(request: Request) -> Response:

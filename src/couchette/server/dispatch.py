@@ -22,9 +22,11 @@ from couchette.server import (
     databases,
     documents,
     edits,
+    favicon,
     find,
     listings,
     maintenance,
+    node,
     replications,
     rewrites,
     search,
@@ -33,6 +35,8 @@ from couchette.server import (
     shows,
     spatial,
     updates,
+    updates_feed,
+    uuids,
     views,
 )
 from couchette.server.request import Request
@@ -63,6 +67,11 @@ SERVER: Final = {
     b"_search_analyze": Resource("POST", {"POST": search.analyze}),
     b"_all_dbs": Resource("GET,HEAD", {"GET": databases.all_databases}),
     b"_active_tasks": Resource("GET,HEAD", {"GET": replications.active_tasks}),
+    b"_db_updates": Resource("GET", {"GET": updates_feed.db_updates}),
+    b"_dbs_info": Resource("GET,HEAD,POST", {"GET": databases.databases_info, "POST": databases.databases_info}),
+    b"_membership": Resource("GET", {"GET": node.membership}),
+    b"_uuids": Resource("GET", {"GET": uuids.uuids}),
+    b"favicon.ico": Resource("GET,HEAD", {"GET": favicon.favicon}),
     b"_replicate": Resource("POST", dict.fromkeys(("GET", "POST", "PUT", "DELETE", "COPY"), replications.replicate)),
 }
 SCHEDULER: Final = Resource("GET,HEAD", {"GET": replications.scheduler})
@@ -79,6 +88,9 @@ DATABASE_PARTS: Final = {
     b"_missing_revs": Resource("POST", {"POST": bulk.missing_revs}),
     b"_purge": Resource("POST", {"POST": maintenance.purge}),
     b"_purged_infos": Resource("GET", {"GET": maintenance.purged_infos}),
+    b"_purged_infos_limit": Resource(
+        "GET,PUT", {"GET": maintenance.get_purged_infos_limit, "PUT": maintenance.put_purged_infos_limit}
+    ),
     b"_revs_diff": Resource("POST", {"POST": bulk.revs_diff}),
     b"_revs_limit": Resource("PUT,GET", {"GET": maintenance.get_revs_limit, "PUT": maintenance.put_revs_limit}),
     b"_index": Resource("GET,POST", {"GET": find.get_indexes, "POST": find.create_index}),
@@ -142,6 +154,8 @@ def dispatch(request: Request) -> ASGIApp:
             return databases.destroy(request)
     if segments[0] == b"_scheduler":
         return SCHEDULER.answer(request, segments[1:])
+    if segments[0] == b"_node":
+        return node.node(request, segments[1:])
     return _in_database(request, request.database(), segments[1:])
 
 

@@ -104,13 +104,13 @@ def local_docs_queries(request: Request, db: Database) -> Response:
 def _local_docs(db: Database, options: Options) -> Answer:
     """There are few, so they are all read; CouchDB does not count them."""
     rows = db.local_docs(include_docs=options.get("include_docs", False))
-    answer = {"total_rows": None, "offset": None, "rows": _narrowed(rows, options)}
+    answer = {"total_rows": None, "offset": None, "rows": narrowed(rows, options)}
     if options.get("update_seq"):
         answer["update_seq"] = db.info()["update_seq"]
     return answer
 
 
-def _narrowed(rows: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:
+def narrowed(rows: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows that the options of a listing ask for, of all rows in ascending order."""
     if (keys := options.get("keys")) is not None:
         held = {row["id"]: row for row in rows}

@@ -1,4 +1,4 @@
-"""The upkeep of a database: ``_compact``, ``_purge``, ``_purged_infos`` and ``_revs_limit``."""
+"""The upkeep of a database: ``_compact``, ``_purge``, ``_purged_infos``, ``_purged_infos_limit``, ``_revs_limit``."""
 
 from __future__ import annotations
 
@@ -49,6 +49,17 @@ def purge(request: Request, db: Database) -> Response:
 def purged_infos(request: Request, db: Database) -> Response:
     """``GET /{db}/_purged_infos``: the log of purges, without its sequences."""
     return json_answer({"purged_infos": [{"id": one["id"], "revs": one["revs"]} for one in db.purged_infos()]})
+
+
+def get_purged_infos_limit(request: Request, db: Database) -> Response:
+    """``GET /{db}/_purged_infos_limit``."""
+    return json_answer(db.get_purged_infos_limit())
+
+
+def put_purged_infos_limit(request: Request, db: Database) -> Response:
+    """``PUT /{db}/_purged_infos_limit``; the body is a number, whatever its Content-Type."""
+    db.set_purged_infos_limit(request.json())
+    return json_answer({"ok": True})
 
 
 def get_revs_limit(request: Request, db: Database) -> Response:

@@ -15,7 +15,7 @@ from couchette.server.identity import User
 from couchette.server.security import Security
 from couchette.wire.names import USERS
 
-OPEN: Final = frozenset({b"_session", b"_up", b"_uuids", b"_utils", b"_replicate"})
+OPEN: Final = frozenset({b"_session", b"_up", b"_uuids", b"_utils", b"_replicate", b"favicon.ico"})
 """The server's resources for everybody; they ask for themselves what they need. The others are administrators'."""
 
 SERVER_ADMIN_PARTS: Final = frozenset({b"_purge", b"_purged_infos", b"_purged_infos_limit"})
@@ -27,7 +27,7 @@ WITHOUT_DOCUMENTS: Final = frozenset(
     {
         *(b"_all_docs", b"_bulk_get", b"_changes", b"_compact", b"_design_docs", b"_ensure_full_commit", b"_explain"),
         *(b"_find", b"_index", b"_local_docs", b"_missing_revs", b"_purge", b"_purged_infos", b"_revs_diff"),
-        *(b"_revs_limit", b"_security", b"_view_cleanup"),
+        *(b"_purged_infos_limit", b"_revs_limit", b"_security", b"_view_cleanup"),
     }
 )
 """Parts of a database that write no documents by the user's leave. All others are guarded, known or not, since an id

@@ -14,6 +14,35 @@ MayRead = Callable[[Mapping[str, Any], str], bool]
 
 
 @dataclass(frozen=True)
+class Cors:
+    """Which pages of other sites may use a server from a browser; the defaults are CouchDB's.
+
+    Attributes:
+        origins: such as ``https://app.example``; ``*`` is all of them.
+        credentials: whether they may send the cookies and passwords that the browser has for the server. PouchDB asks
+            for it. With ``*`` any page that a user visits may then act as the user: name the origins.
+        methods: that they may use.
+        headers: that they may send.
+        exposed_headers: of answers, that they may read.
+        max_age: seconds for which a browser need not ask again.
+    """
+
+    origins: tuple[str, ...] = ("*",)
+    credentials: bool = False
+    methods: tuple[str, ...] = ("CONNECT", "COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE")
+    headers: tuple[str, ...] = (
+        *("accept", "accept-language", "authorization", "content-length", "content-range", "content-type"),
+        *("destination", "expires", "if-match", "last-modified", "origin", "pragma", "x-couch-full-commit"),
+        *("x-couch-id", "x-couch-persist", "x-couchdb-www-authenticate", "x-http-method-override", "x-requested-with"),
+        "x-couchdb-vhost-path",
+    )
+    exposed_headers: tuple[str, ...] = (
+        *("accept-ranges", "etag", "server", "x-couch-request-id", "x-couch-update-newrev", "x-couchdb-body-time"),
+    )
+    max_age: int = 600
+
+
+@dataclass(frozen=True)
 class Policy:
     """Who may use a server, and for what. No secret of it shows in its ``repr``.
 
@@ -32,6 +61,7 @@ class Policy:
         proxy_secret: shared with a proxy that vouches for users by the headers ``X-Auth-CouchDB-UserName``,
             ``-Roles`` and ``-Token``, the HMAC of the name.
         password_iterations: of PBKDF2, for passwords set from now on.
+        cors: which pages of other sites may use the server; none, where it is None. ``_config`` changes it at runtime.
     """
 
     admins: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -42,3 +72,4 @@ class Policy:
     jwt_required_claims: tuple[str, ...] = ()
     proxy_secret: str | None = field(default=None, repr=False)
     password_iterations: int = PBKDF2_ITERATIONS
+    cors: Cors | None = None

@@ -23,6 +23,7 @@ from couchette.wire.parameters import Query
 
 if TYPE_CHECKING:
     from couchette.server.gate import Gate
+    from couchette.server.node import Node
 
 
 class Disconnected(Exception):
@@ -90,6 +91,7 @@ class Request:
     feeds: Feeds
     designs: Designs
     gate: Gate
+    node: Node
     method: str
     raw_segments: list[bytes]
     """The path's segments still escaped."""
@@ -194,6 +196,7 @@ async def read_request(
     feeds: Feeds,
     designs: Designs,
     gate: Gate,
+    node: Node,
     scope: Scope,
     receive: Receive,
     takes_stream: Callable[[str, list[bytes], Mapping[str, str]], bool],
@@ -220,6 +223,7 @@ async def read_request(
         feeds=feeds,
         designs=designs,
         gate=gate,
+        node=node,
         method=scope["method"],
         raw_segments=raw_segments,
         query_string=scope["query_string"],

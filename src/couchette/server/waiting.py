@@ -8,7 +8,7 @@ shutdown), a client that is still there gets a complete answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,12 +17,13 @@ from anyio import CancelScope
 from starlette.types import Receive, Scope, Send
 
 from couchette import jsonio, workers
-from couchette.async_database import AsyncDatabase
-from couchette.database import Database, Doc
+from couchette.database import Doc
 from couchette.errors import CouchetteError, DatabaseClosed
 from couchette.limits import FEED_PAGE_DOCS
 from couchette.wire import feed
 from couchette.wire.feed import FeedOptions, Framing
+
+WaitChanges = Callable[[str, float | None], Awaitable[bool]]
 
 
 class Feeds:
@@ -55,7 +56,7 @@ class WaitingFeed(ABC):
     """The answer to a request for changes that waits for more of them; an ASGI application.
 
     Args:
-        database: where to wait.
+        wait_changes: waits for a change after a sequence, for so many seconds; False if there is none.
         read: reads a page of its changes, with the options of ``Database.changes``.
         options: of the request.
         feeds: the waiting feeds of the app.
@@ -65,14 +66,14 @@ class WaitingFeed(ABC):
 
     def __init__(
         self,
-        database: Database,
+        wait_changes: WaitChanges,
         read: Callable[..., Doc],
         options: FeedOptions,
         feeds: Feeds,
         headers: list[tuple[bytes, bytes]],
         page: Doc,
     ) -> None:
-        self._database = database
+        self._wait_changes = wait_changes
         self._read = read
         self._options = options
         self._wanted = dict(options.changes)
@@ -134,7 +135,7 @@ class WaitingFeed(ABC):
         if self._wanted.get("limit") == 0:
             await anyio.sleep(pause_s or 0)
             return False
-        return await AsyncDatabase(self._database).wait_changes(self._page["last_seq"], pause_s)
+        return await self._wait_changes(self._page["last_seq"], pause_s)
 
     async def _look(self) -> None:
         """Read what comes after the page."""

@@ -17,7 +17,7 @@ from couchette.store.listing import UNSET, all_docs
 from couchette.store.load import Loader
 from couchette.store.local import local_docs
 from couchette.store.missing import missing_revs, revs_diff
-from couchette.store.purge import purge, purged_infos
+from couchette.store.purge import purge, purged_infos, read_purged_infos_limit, write_purged_infos_limit
 from couchette.store.read import bulk_get, get, get_plain, stored_docs
 from couchette.store.schema import (
     check,
@@ -73,6 +73,7 @@ __all__ = [
     "read_chunk",
     "read_cursor",
     "read_meta",
+    "read_purged_infos_limit",
     "read_security",
     "refusal",
     "remove",
@@ -88,6 +89,7 @@ __all__ = [
     "verify",
     "write_auto_compaction",
     "write_cursor",
+    "write_purged_infos_limit",
     "write_revs_limit",
     "write_security",
 ]

@@ -20,6 +20,7 @@ from couchette import jsonio
 from couchette.document.revtree import RevTree
 from couchette.limits import COMPACT_BODIES, COMPACT_CONTENT_BYTES, COMPACT_PAGES, SQLITE_INT_MAX
 from couchette.store.feed import update_seq
+from couchette.store.purge import drop_old_purges
 from couchette.store.rows import winner_rows
 from couchette.store.uploads import drop_idle_uploads
 
@@ -53,6 +54,7 @@ def compaction(pool: Transactions) -> Iterator[Freed]:
         freed["bodies"] += pool.write(_drop_bodies, found)
         after = found[-1][0]
         yield freed.copy()
+    pool.write(drop_old_purges)
     pool.write(drop_idle_uploads)
     newest, unnamed = pool.read(_unnamed_content)
     for some in _portions(unnamed):

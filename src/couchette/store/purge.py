@@ -20,6 +20,7 @@ from couchette import jsonio
 from couchette.document.revision import normal_rev
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, IllegalDocId
+from couchette.limits import SQLITE_INT_MAX
 from couchette.store.batch import DROP_LINEAR
 from couchette.store.feed import parse_seq
 from couchette.store.rows import Row, winner_row
@@ -50,6 +51,28 @@ def purged_infos(conn: apsw.Connection, since: int | str = 0) -> list[dict[str, 
     after = parse_seq(since, meta._replace(update_seq=meta.purge_seq))
     logged = conn.execute("SELECT purge_seq, id, revs FROM purges WHERE purge_seq>? ORDER BY purge_seq", (after,))
     return [{"purge_seq": meta.seq_text(seq), "id": id, "revs": orjson.loads(revs)} for seq, id, revs in logged]
+
+
+def read_purged_infos_limit(conn: apsw.Connection) -> int:
+    """How many purges compaction leaves in the log."""
+    limit: int = conn.execute("SELECT purged_infos_limit FROM meta").get
+    return limit
+
+
+def write_purged_infos_limit(conn: apsw.Connection, limit: int) -> None:
+    """Set how many purges compaction leaves in the log. Raises BadRequest."""
+    if type(limit) is not int or not 1 <= limit <= SQLITE_INT_MAX:
+        raise BadRequest("`purge_infos_limit` must be positive integer", f"Got {limit!r}.")
+    conn.execute("UPDATE meta SET purged_infos_limit=?", (limit,))
+
+
+def drop_old_purges(conn: apsw.Connection) -> None:
+    """Shorten the log to its limit, but for what an index has still to follow."""
+    conn.execute(
+        "DELETE FROM purges WHERE purge_seq <= (SELECT purge_seq-purged_infos_limit FROM meta) "
+        "AND purge_seq <= (SELECT coalesce(min(purge_seq), ?) FROM index_groups)",
+        (SQLITE_INT_MAX,),
+    )
 
 
 def _checked(doc_id: Any, listed: Any) -> list[str]:

@@ -15,7 +15,7 @@ import apsw
 from couchette import jsonio, surroundings
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, NewerSchema, NotADatabase
-from couchette.limits import REVS_LIMIT, SQLITE_INT_MAX
+from couchette.limits import PURGED_INFOS_LIMIT, REVS_LIMIT, SQLITE_INT_MAX
 from couchette.store.sql import make_views
 
 APPLICATION_ID: Final = 0x636F7563
@@ -184,6 +184,10 @@ def _secured(conn: apsw.Connection) -> None:
     conn.execute("ALTER TABLE meta ADD COLUMN security TEXT")  # NULL, or CouchDB's _security object as JSON
 
 
+def _purges_limited(conn: apsw.Connection) -> None:
+    conn.execute(f"ALTER TABLE meta ADD COLUMN purged_infos_limit INT NOT NULL DEFAULT {PURGED_INFOS_LIMIT}")
+
+
 MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [
     _first,
     _branched,
@@ -192,4 +196,5 @@ MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [
     _indexed,
     _secured,
     make_views,
+    _purges_limited,
 ]

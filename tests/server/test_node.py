@@ -1,0 +1,143 @@
+"""The server as a node: settings, counters, health."""
+
+from __future__ import annotations
+
+import pytest
+
+from couchette.server import Cors, Policy, create_app
+from tests.server.asgi import call, call_json
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = "/_node/_local/_config"
+
+
+async def test_the_server_is_the_only_node_of_its_cluster(app):
+    expected = {"all_nodes": ["nonode@nohost"], "cluster_nodes": ["nonode@nohost"]}
+    assert (await call(app, "GET", "/_membership")).json() == expected
+    assert (await call(app, "GET", "/_node/_local")).json() == {"name": "nonode@nohost"}
+    assert (await call(app, "POST", "/_membership")).status == 405
+
+
+async def test_another_node_does_not_exist(app):
+    answer = await call(app, "GET", "/_node/other@host/_system")
+    assert (answer.status, answer.json()["reason"]) == (404, "no such node: other@host")
+    answer = await call(app, "GET", "/_node")
+    assert (answer.status, answer.json()["reason"]) == (400, "Incomplete path to _node request")
+    assert (await call(app, "GET", "/_node/_local/_nope")).status == 404
+    assert (await call(app, "GET", f"{CONFIG}/a/b/c")).status == 404
+
+
+async def test_settings_are_read_whole_by_section_and_alone(app, environment):
+    settings = (await call(app, "GET", CONFIG)).json()
+    assert settings["couchdb"] == {"max_document_size": "8000000", "uuid": environment.uuid}
+    assert settings["uuids"] == {"algorithm": "sequential", "max_count": "1000"}
+    assert settings["chttpd"]["enable_cors"] == "false"
+    assert all(isinstance(value, str) for section in settings.values() for value in section.values())
+    assert (await call(app, "GET", f"{CONFIG}/uuids")).json() == settings["uuids"]
+    assert (await call(app, "GET", f"{CONFIG}/uuids/algorithm")).json() == "sequential"
+    assert (await call(app, "GET", f"{CONFIG}/nope")).json() == {}
+    answer = await call(app, "GET", f"{CONFIG}/nope/nope")
+    assert (answer.status, answer.json()) == (404, {"error": "not_found", "reason": "unknown_config_value"})
+
+
+async def test_no_secret_is_among_the_settings(environment):
+    policy = Policy(admins={"lovelace": "topsecret"}, password_iterations=1, proxy_secret="psst", cors=Cors())
+    app = create_app(environment, policy)
+    answer = await call(app, "GET", CONFIG, {"authorization": "Basic bG92ZWxhY2U6dG9wc2VjcmV0"})
+    assert answer.status == 200
+    assert answer.json()["cors"]["origins"] == "*"
+    for secret in (b"topsecret", b"psst", b"lovelace"):
+        assert secret not in answer.body
+    assert (await call(app, "GET", CONFIG)).status == 401
+
+
+async def test_a_setting_is_changed_and_deleted(app):
+    key = f"{CONFIG}/cors/origins"
+    assert (await call_json(app, "PUT", key, " https://a.example ")).json() == ""
+    assert (await call_json(app, "PUT", key, "https://b.example")).json() == "https://a.example"
+    assert (await call(app, "GET", key)).json() == "https://b.example"
+    assert (await call(app, "DELETE", key)).json() == "https://b.example"
+    assert (await call(app, "GET", key)).status == 404
+    assert (await call(app, "DELETE", key)).status == 404
+    assert "cors" not in (await call(app, "GET", CONFIG)).json()
+
+
+async def test_reloading_goes_back_to_the_beginning(environment):
+    app = create_app(environment, Policy(cors=Cors(("https://a.example",))))
+    await call_json(app, "PUT", f"{CONFIG}/cors/origins", "*")
+    assert (await call_json(app, "POST", f"{CONFIG}/_reload", {})).json() == {"ok": True}
+    assert (await call(app, "GET", f"{CONFIG}/cors/origins")).json() == "https://a.example"
+    assert app.node.settings.cors == Cors(("https://a.example",))
+
+
+@pytest.mark.parametrize(
+    "path", ["chttpd/require_valid_user", "couchdb/uuid", "admins/ada", "vendor/name", "couch_httpd_auth/secret"]
+)
+async def test_what_cannot_change_is_read_only(app, path):
+    answer = await call_json(app, "PUT", f"{CONFIG}/{path}", "true")
+    expected = {"error": "modification_not_allowed", "reason": "This config variable is read-only"}
+    assert (answer.status, answer.json()) == (400, expected)
+    assert (await call(app, "DELETE", f"{CONFIG}/{path}")).status in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("chttpd/enable_cors", "maybe"),
+        ("chttpd/enable_cors", True),
+        ("cors/credentials", ""),
+        ("cors/origins", "https://a\r\nx: y"),
+        ("cors/headers", "ü"),
+        ("cors/max_age", "-1"),
+        ("cors/max_age", "9" * 30),
+        ("cors/max_age", None),
+    ],
+)
+async def test_a_value_that_a_setting_cannot_have_is_refused(app, path, value):
+    before = app.node.settings.all()
+    answer = await call(app, "PUT", f"{CONFIG}/{path}", {"content-type": "application/json"}, _json(value))
+    assert (answer.status, answer.json()["error"]) == (400, "bad_request")
+    assert app.node.settings.all() == before
+
+
+def _json(value):
+    return {None: b"null", True: b"true"}.get(value) or b'"%b"' % str(value).encode("unicode_escape")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "", "GET"),
+        ("DELETE", "/cors", "GET"),
+        ("GET", "/_reload", "POST"),
+        ("POST", "/cors/origins", "GET,PUT,DELETE"),
+    ],
+)
+async def test_methods_of_settings(app, method, path, allow):
+    answer = await call(app, method, CONFIG + path)
+    assert (answer.status, answer.headers["allow"]) == (405, allow)
+    assert (await call(app, "HEAD", CONFIG)).status == 200
+
+
+async def test_requests_and_answers_are_counted(app):
+    for method, target in [("GET", "/db"), ("GET", "/none"), ("HEAD", "/db"), ("BREW", "/db"), ("BOIL", "/db")]:
+        await call(app, method, target)
+    stats = (await call(app, "GET", "/_node/_local/_stats")).json()["couchdb"]
+    assert {name: one["value"] for name, one in stats["httpd_request_methods"].items()} == {
+        "GET": 3,
+        "HEAD": 1,
+        "other": 2,
+    }
+    assert {name: one["value"] for name, one in stats["httpd_status_codes"].items()} == {"200": 2, "404": 1, "405": 2}
+    requests = (await call(app, "GET", "/_node/_local/_stats/couchdb/httpd/requests")).json()
+    assert requests == {"value": 7, "type": "counter", "desc": "number of HTTP requests"}
+    assert (await call(app, "GET", "/_node/_local/_stats/couchdb/nope")).status == 404
+    assert (await call(app, "GET", "/_node/_local/_stats/couchdb/httpd/requests/value/x")).status == 404
+
+
+async def test_the_system_tells_how_long_it_runs(app):
+    system = (await call(app, "GET", "/_node/_local/_system")).json()
+    assert system["uptime"] >= 0
+    assert system["process_count"] >= 1
+    assert (await call(app, "PUT", "/_node/_local/_system")).headers["allow"] == "GET"
