@@ -245,7 +245,7 @@ def test_a_design_document_with_more_in_it_stays(people):
         ({"fields": [1]}, "invalid_sort_field", 400),
         ({"fields": ["a..b"]}, "invalid_field_name", 400),
         ({"fields": ["a", {"b": "desc"}]}, "unsupported_mixed_sort", 400),
-        ({"fields": ["a"], "type": "text"}, "required index service unavailable", 503),
+        ({"fields": ["a"], "type": "nouveau"}, "required index service unavailable", 503),
         ({"fields": ["a"], "type": "geo"}, "invalid_index", 400),
         ({"fields": ["a"], "ddoc": "js"}, "invalid_ddoc_lang", 400),
         ({"fields": ["a"], "partial_filter_selector": {"a": {"$nope": 1}}}, "invalid_operator", 400),

@@ -15,6 +15,7 @@ from couchette.attachment_access import AsyncAttachmentAccess
 from couchette.database import Database, Doc
 from couchette.errors import BadRequest
 from couchette.find_queries import AsyncFindQueries
+from couchette.gql_queries import AsyncGqlQueries
 from couchette.live import AsyncFeed, Changes, Filter, accepting
 from couchette.live_queries import AsyncLiveQueries
 from couchette.pool import Durability, Pool
@@ -39,6 +40,7 @@ class AsyncDatabase(
     AsyncViewQueries,
     AsyncLiveQueries,
     AsyncSqlQueries,
+    AsyncGqlQueries,
     AsyncTextQueries,
     AsyncSpatialQueries,
 ):
@@ -357,6 +359,14 @@ class AsyncDatabase(
     async def purged_infos(self, since: int | str = 0) -> list[Doc]:
         """Async :meth:`Database.purged_infos`."""
         return await _in_thread(self.database.purged_infos, since)
+
+    async def get_purged_infos_limit(self) -> int:
+        """Async :meth:`Database.get_purged_infos_limit`."""
+        return await _in_thread(self.database.get_purged_infos_limit)
+
+    async def set_purged_infos_limit(self, limit: int) -> None:
+        """Async :meth:`Database.set_purged_infos_limit`."""
+        await _in_thread(self.database.set_purged_infos_limit, limit)
 
     async def verify(self) -> list[dict[str, str]]:
         """Async :meth:`Database.verify`."""

@@ -11,6 +11,7 @@ from couchette.database_file import DatabaseFile
 from couchette.document_mapping import DocumentMapping
 from couchette.errors import BadRequest
 from couchette.find_queries import FindQueries
+from couchette.gql_queries import GqlQueries
 from couchette.live import Changes, Feed, Filter, Listener, accepting, starting_point
 from couchette.live_queries import LiveQueries
 from couchette.spatial_queries import SpatialQueries
@@ -34,6 +35,7 @@ class Database(
     ViewQueries,
     LiveQueries,
     SqlQueries,
+    GqlQueries,
     TextQueries,
     SpatialQueries,
 ):

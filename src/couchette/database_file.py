@@ -138,6 +138,18 @@ class DatabaseFile:
         """
         return self._pool.read(store.purged_infos, since)
 
+    def get_purged_infos_limit(self) -> int:
+        """How many purges :meth:`compact` leaves in the log, the newest ones."""
+        return self._pool.read(store.read_purged_infos_limit)
+
+    def set_purged_infos_limit(self, limit: int) -> None:
+        """Have :meth:`compact` leave so many purges in the log, and those that an index has still to follow.
+
+        Raises:
+            BadRequest: it is not a positive integer.
+        """
+        self._pool.write(store.write_purged_infos_limit, limit)
+
     def verify(self) -> list[dict[str, str]]:
         """Check every invariant of the file, on one snapshot; nothing is changed.
 

@@ -100,12 +100,15 @@ class FindQueries:
 
     def create_index(
         self,
-        fields: SortSpec,
+        fields: SortSpec | None = None,
         *,
         name: str | None = None,
         ddoc: str | None = None,
         partial_filter_selector: Mapping[str, Any] | None = None,
         type: str = "json",
+        default_field: Mapping[str, Any] | bool | None = None,
+        default_analyzer: str | Mapping[str, Any] | None = None,
+        index_array_lengths: bool | None = None,
         build: bool = True,
     ) -> Doc:
         """Make a Mango index; return ``{"result": "created" | "exists", "id", "name"}``.
@@ -117,17 +120,29 @@ class FindQueries:
             fields: the fields, the first of which narrows most; a document that lacks one is not in the index.
             ddoc: the design document, which may hold several; those are built together.
             partial_filter_selector: only documents that match this are in it; ``use_index`` has to name it then.
+            type: ``"json"``, or ``"text"`` for an index that ``$text`` in a selector looks in. Its fields are names of
+                texts, or ``{"name", "type"}`` with the type ``"string"``, ``"number"`` or ``"boolean"``; without any it
+                has all of a document.
+            default_field: of a text index, ``{"enabled", "analyzer"}`` of what ``$text`` looks in where a query names
+                no field: all texts, by the analyzer ``"standard"``.
+            default_analyzer: of a text index, the analyzer of the fields by themselves, ``"keyword"``.
+            index_array_lengths: of a text index, kept for CouchDB; it makes no difference here.
             build: do it now, rather than with the first find.
 
         Raises:
             BadRequest: a malformed definition, or a design document in another language.
-            CouchetteError: status 503 for ``type="text"``.
+            CouchetteError: status 503 for ``type="nouveau"``.
         """
         from couchette.query.find_indexes import create_index
 
-        definition: Doc = {"fields": _listed(fields)}
-        if partial_filter_selector is not None:
-            definition["partial_filter_selector"] = partial_filter_selector
+        given = {
+            "fields": None if fields is None else _text_fields(fields) if type == "text" else _listed(fields),
+            "partial_filter_selector": partial_filter_selector,
+            "default_field": default_field,
+            "default_analyzer": default_analyzer,
+            "index_array_lengths": index_array_lengths,
+        }
+        definition = {key: value for key, value in given.items() if value is not None}
         named = {key: value for key, value in (("name", name), ("ddoc", ddoc)) if value is not None}
         return create_index(self._pool, {"index": definition, "type": type, **named}, build=build)
 
@@ -221,12 +236,15 @@ class AsyncFindQueries:
 
     async def create_index(
         self,
-        fields: SortSpec,
+        fields: SortSpec | None = None,
         *,
         name: str | None = None,
         ddoc: str | None = None,
         partial_filter_selector: Mapping[str, Any] | None = None,
         type: str = "json",
+        default_field: Mapping[str, Any] | bool | None = None,
+        default_analyzer: str | Mapping[str, Any] | None = None,
+        index_array_lengths: bool | None = None,
         build: bool = True,
     ) -> Doc:
         """Async :meth:`Database.create_index`."""
@@ -237,6 +255,9 @@ class AsyncFindQueries:
             ddoc=ddoc,
             partial_filter_selector=partial_filter_selector,
             type=type,
+            default_field=default_field,
+            default_analyzer=default_analyzer,
+            index_array_lengths=index_array_lengths,
             build=build,
         )
 
@@ -284,3 +305,8 @@ def _options(
 
 def _listed(spec: SortSpec) -> Sequence[Any]:
     return [spec] if isinstance(spec, (str, Mapping)) else spec
+
+
+def _text_fields(spec: SortSpec) -> Sequence[Any]:
+    """The fields of a text index: a name alone is that of a text."""
+    return [{"name": one, "type": "string"} if isinstance(one, str) else one for one in _listed(spec)]

@@ -6,6 +6,9 @@ from typing import Final
 
 # -- Documents ------------------------------------------------------------------------------------
 
+PURGED_INFOS_LIMIT: Final = 1000
+"""Purges that compaction leaves in the log, unless the database says otherwise; CouchDB's default."""
+
 REVS_LIMIT: Final = 1000
 """Revisions kept on the path of each leaf; CouchDB's and PouchDB's default."""
 
@@ -392,6 +395,23 @@ VALIDATORS_MAX: Final = 16
 
 REWRITES_MAX: Final = 100
 """How often one request is rewritten; CouchDB's ``rewrite_limit``."""
+
+UUIDS_MAX: Final = 1000
+"""Ids that ``_uuids`` makes at once; CouchDB's ``max_count``."""
+
+DBS_INFO_MAX: Final = 100
+"""Databases that a POST to ``_dbs_info`` may name; CouchDB's ``max_db_number_for_dbs_info_req``."""
+
+UPDATES_KEPT_MAX: Final = 100_000
+"""Events that ``_db_updates`` remembers, the last of each kind for each database: some 30 MB if all are used. Only
+databases that come and go under ever new names fill it."""
+
+GQL_QUERY_CHARS: Final = 65_536
+"""Length of a GQL query: to parse one of this length takes half a second."""
+
+GQL_NESTING_MAX: Final = 100
+"""Levels of an expression of GQL, a chain of sums counted by its terms: each is one of Python's calls, of which a
+thread has a thousand."""
 
 SHUTDOWN_GRACE_S: Final = 5
 """How long a server that stops waits for requests under way; a client that stalls must not keep it."""

@@ -88,7 +88,8 @@ def _operator(name: str, argument: Any) -> Matcher:
         return _OPERATORS[name](argument)
     if name == "$text":
         reason = f"Invalid field normalization on selector: {erlang_text({'$default': {name: argument}})}"
-        raise BadRequest(reason, "There are no text indexes.", error="bad_field")
+        hint = "It stands at the top of the selector of a find, or in an $and there."
+        raise BadRequest(reason, hint, error="bad_field")
     if name in _UNSUPPORTED:
         raise BadRequest(f"Unsupported operator: {name}", "CouchDB has none either.", error="not_supported")
     raise _invalid_operator(name, "There is no such operator.")

@@ -30,7 +30,7 @@ from couchette.query.find_bookmark import NO_BOOKMARK, Place, invalid_bookmark, 
 from couchette.query.find_catalog import Catalog, read_catalog
 from couchette.query.find_fields import projection, rebuilder
 from couchette.query.find_options import FindOptions
-from couchette.query.find_planner import Plan, make_plan
+from couchette.query.find_planner import Answered, Plan, make_plan
 from couchette.query.find_prefilter import prefilter
 from couchette.store.read import View, add_meta
 from couchette.store.rows import row_at
@@ -77,18 +77,22 @@ def find(pool: Pool, options: FindOptions, *, strict: bool = True) -> Doc:
     Raises:
         BadRequest: CouchDB's ``no_usable_index``, ``invalid_index`` or ``invalid_bookmark``.
     """
+    if options.text:
+        from couchette.query.find_text import find_text  # It builds on this module.
+
+        return find_text(pool, options)
     place = read_bookmark(options.bookmark) if options.bookmark else None
     catalog = read_catalog(pool)
     plan = make_plan(catalog.indexes, options, strict=strict, prefer=place.source if place else None)
     if plan.is_empty:
         return {"docs": []} if strict else {"docs": [], "bookmark": NO_BOOKMARK}
-    _check_place(options, plan, place)
+    check_place(options, plan, place)
     counts = Counts()
     if plan.is_unindexed:
         found = pool.read(_read_documents, options, plan, place, counts)
     else:
         found = _read_indexed(pool, catalog, options, plan, place, counts)
-    return _answer(options, plan, found, counts)
+    return answer(options, plan, found, counts)
 
 
 def find_all(pool: Pool, options: FindOptions) -> tuple[Position, list[Doc]]:
@@ -115,32 +119,30 @@ def _with_position(conn: Connection, read: Callable[..., Any], *args: Any) -> tu
     return newest(conn), read(conn, *args)
 
 
-def _check_place(options: FindOptions, plan: Plan, place: Place | None) -> None:
-    if place is None:
-        return
-    here = None if plan.sorts else (plan.index.ddoc or "", plan.index.name)
-    if place.source != here:
+def check_place(options: FindOptions, plan: Answered, place: Place | None) -> None:
+    """Raise BadRequest for a bookmark of another plan."""
+    if place is not None and place.source != plan.source:
         assert options.bookmark is not None
         raise invalid_bookmark(options.bookmark, "The index that it was made with does not serve this query.")
 
 
-def _answer(options: FindOptions, plan: Plan, found: list[Match], counts: Counts) -> Doc:
+def answer(options: FindOptions, plan: Answered, found: list[Match], counts: Counts) -> Doc:
+    """The answer to a find, of what was found."""
     bookmark = options.bookmark or NO_BOOKMARK
     if found:
         key, last = found[-1]
-        source = None if plan.sorts else (plan.index.ddoc or "", plan.index.name)
-        bookmark = write_bookmark(Place(source, key, last["_id"]))
+        bookmark = write_bookmark(Place(plan.source, key, last["_id"]))
     project = projection(options.fields)
     docs = [doc for _, doc in found] if project is None else [project(doc) for _, doc in found]
-    answer: Doc = {"docs": docs, "bookmark": bookmark}
+    given: Doc = {"docs": docs, "bookmark": bookmark}
     if options.execution_stats:
-        answer["execution_stats"] = counts.as_json(len(docs))
+        given["execution_stats"] = counts.as_json(len(docs))
     warnings = plan.warnings
     if counts.docs > FIND_SCAN_RATIO * max(len(docs) + counts.design, 1):
         warnings = [*warnings, _MANY_EXAMINED]
     if warnings:
-        answer["warning"] = "\n".join(warnings)
-    return answer
+        given["warning"] = "\n".join(warnings)
+    return given
 
 
 # -- Through an index -----------------------------------------------------------------------------
@@ -188,14 +190,14 @@ def _read_index(
     view, ranges = plan.index.view, plan.reads.ranges
     if plan.covering:
         held = covered_rows(conn, num, view, ranges, after=after, descending=descending, limit=limit)
-        found = _page(_covered(held, options, plan, counts), options, plan, place)
+        found = page(_covered(held, options, plan, counts), options, plan, place)
     else:
         rows = index_rows(conn, num, view, ranges, after=after, descending=descending, limit=limit)
         if exact and options.limit != 0:
             found = _taken(conn, islice(rows, options.skip, stop), options)
             counts.docs = options.skip + len(found)
         else:
-            found = _page(_matching(conn, rows, options, counts), options, plan, place)
+            found = page(matching(conn, rows, options, counts), options, plan, place)
         counts.keys = counts.docs
     return found
 
@@ -228,7 +230,7 @@ def _covered(
             yield k, doc
 
 
-def _matching(conn: Connection, rows: Iterator[Found], options: FindOptions, counts: Counts) -> Iterator[Match]:
+def matching(conn: Connection, rows: Iterator[Found], options: FindOptions, counts: Counts) -> Iterator[Match]:
     """The documents among rows of an index that match."""
     accepts, conflicts = options.accepts, options.conflicts
     for k, doc_id, body, atts, rev, seq in rows:
@@ -268,7 +270,7 @@ def _read_documents(
         else:
             first = max(((place.id, False), *([first] if first else [])), key=lambda bound: (bound[0], not bound[1]))
     rows = document_rows(conn, first, final, descending=descending)
-    return _page(_scanned(conn, rows, options, counts), options, plan, place)
+    return page(_scanned(conn, rows, options, counts), options, plan, place)
 
 
 def _scanned(conn: Connection, rows: Any, options: FindOptions, counts: Counts) -> Iterator[Match]:
@@ -298,7 +300,7 @@ def _scanned(conn: Connection, rows: Any, options: FindOptions, counts: Counts) 
 # -- A page ---------------------------------------------------------------------------------------
 
 
-def _page(matches: Iterator[Match], options: FindOptions, plan: Plan, place: Place | None) -> list[Match]:
+def page(matches: Iterator[Match], options: FindOptions, plan: Answered, place: Place | None) -> list[Match]:
     """The matches to return: after those to skip, up to the limit."""
     stop = _stop(options)
     if options.limit == 0:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from couchette.index.groups import Group
 from couchette.index.mango import MangoIndex, mango_group, mango_indexes
 from couchette.index.mango_rows import Connection, design_places
+from couchette.index.mango_text import MangoTextIndex, mango_text_indexes
 from couchette.pool import Pool
 from couchette.store.read import View
 from couchette.store.rows import row_at
@@ -20,9 +21,11 @@ _STUBS = View()
 class Catalog:
     """The Mango indexes of a database, as its design documents were at one time."""
 
-    def __init__(self, indexes: list[MangoIndex]) -> None:
+    def __init__(self, indexes: list[MangoIndex], texts: list[MangoTextIndex]) -> None:
         self.indexes = indexes
         """By design document and name; the documents by id are not among them."""
+        self.texts = texts
+        """The text indexes, in the same order."""
         self._groups: dict[str | None, tuple[Group, list[MangoIndex]]] = {}
 
     def group(self, index: MangoIndex) -> tuple[Group, list[MangoIndex]]:
@@ -34,7 +37,8 @@ class Catalog:
 
     def signatures(self) -> set[str]:
         """The signatures of all groups."""
-        return {self.group(index)[0].signature for index in self.indexes}
+        of_fields = {self.group(index)[0].signature for index in self.indexes}
+        return of_fields | {index.group.signature for index in self.texts}
 
 
 _known: WeakKeyDictionary[Pool, tuple[Places, Catalog]] = WeakKeyDictionary()
@@ -56,4 +60,7 @@ def _read(conn: Connection) -> tuple[Places, Catalog]:
     places = design_places(conn)
     docs: list[dict[str, Any]] = [_STUBS.doc(conn, row_at(conn, seq)) for seq, _ in places]
     found = [index for doc in docs for index in mango_indexes(doc)]
-    return places, Catalog(sorted(found, key=lambda index: index.sort_key))
+    texts = [index for doc in docs for index in mango_text_indexes(doc)]
+    found.sort(key=lambda index: index.sort_key)
+    texts.sort(key=lambda index: index.sort_key)
+    return places, Catalog(found, texts)

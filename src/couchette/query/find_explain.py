@@ -8,12 +8,13 @@ from typing import Any
 
 from couchette.document.normal_selector import Normal, all_fields, conditions, constant_fields, required_fields
 from couchette.errors import BadRequest
-from couchette.index.mango import MangoIndex
+from couchette.index.mango import ALL_DOCS, MangoIndex
 from couchette.pool import Pool
-from couchette.query.find_catalog import read_catalog
+from couchette.query.find_catalog import Catalog, read_catalog
 from couchette.query.find_options import FindOptions
 from couchette.query.find_planner import Candidate, Facts, Plan, choose, covers, make_plan
 from couchette.query.find_ranges import INDEXABLE
+from couchette.query.find_text import make_text_plan
 
 Doc = dict[str, Any]
 
@@ -27,7 +28,10 @@ def explain(pool: Pool, options: FindOptions, name: str, *, strict: bool = True)
     Without ``strict`` there are two members more: ``explanation``, sentences that say what is read and why, and
     ``suggested_index``, the definition of an index that would serve the query better, or None.
     """
-    indexes = read_catalog(pool).indexes
+    catalog = read_catalog(pool)
+    if options.text:
+        return _explain_text(catalog, options, name, strict)
+    indexes = catalog.indexes
     try:
         plan = make_plan(indexes, options, strict=strict)
     except BadRequest as exc:
@@ -39,6 +43,27 @@ def explain(pool: Pool, options: FindOptions, name: str, *, strict: bool = True)
         suggested = None if plan.is_empty else suggested_index(options, plan)
         answer["suggested_index"] = suggested
         answer["explanation"] = _in_words(options, plan, suggested)
+    return answer
+
+
+def _explain_text(catalog: Catalog, options: FindOptions, name: str, strict: bool) -> Doc:
+    plan = make_text_plan(catalog.texts, options)
+    others = [Candidate(one, False, "needs_text_search", 1) for one in (*catalog.indexes, ALL_DOCS)]
+    words = [{"$default": {"$text": text}} for text in options.text]
+    parts = [*words, options.selector] if options.selector else words
+    answer = {
+        **_shape(options, name, None, others),
+        "index": plan.index.as_json(),
+        "selector": parts[0] if len(parts) == 1 else {"$and": parts},
+        "query": " AND ".join(f"({text})" for text in options.text),
+        "sort": list(dict(options.sort)) or "relevance",
+    }
+    if not strict:
+        said = [f"The text index {plan.index.name!r} of {plan.index.ddoc} is searched for {_listed(options.text)}."]
+        if options.selector:
+            said.append("Each document found is matched against the rest of the selector.")
+        said.append("What matches is sorted in memory." if plan.sorts else "The best match comes first.")
+        answer |= {"suggested_index": None, "explanation": " ".join(said)}
     return answer
 
 

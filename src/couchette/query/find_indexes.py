@@ -1,8 +1,8 @@
 """Making, listing and deleting Mango indexes: CouchDB's ``_index``.
 
-An index is a view in a design document, and is replicated with it. What it makes of the documents is built when it is
-first asked for, or when ``create_index`` of the facade is told to; rows that no design document asks for any more are
-dropped when one changes here.
+An index is a view in a design document, or for ``$text`` one of its ``indexes``, and is replicated with it. What it
+makes of the documents is built when it is first asked for, or when ``create_index`` of the facade is told to; rows that
+no design document asks for any more are dropped when one changes here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from couchette.errors import BadRequest, Conflict, CouchetteError, NotFound
 from couchette.index.mango import ALL_DOCS, LANGUAGE, MangoIndex, index_view
 from couchette.index.mango_name import index_name
 from couchette.index.mango_rows import Connection
+from couchette.index.mango_text import MEMBERS, MangoTextIndex, text_definition
 from couchette.pool import Pool
 from couchette.query.find import build_index
 from couchette.query.find_catalog import Catalog, read_catalog
@@ -31,13 +32,16 @@ from couchette.query.find_options import (
     require_member,
 )
 from couchette.query.find_planner import design_id
+from couchette.query.find_text import build_text_index
 
 Doc = dict[str, Any]
 
 
 def get_indexes(pool: Pool) -> Doc:
     """All indexes: ``{"total_rows", "indexes": [{"ddoc", "name", "type", "def"}]}``, the documents by id first."""
-    listed = [one.as_json() for one in (ALL_DOCS, *read_catalog(pool).indexes)]
+    catalog = read_catalog(pool)
+    made: list[MangoIndex | MangoTextIndex] = [*catalog.indexes, *catalog.texts]
+    listed = [one.as_json() for one in (ALL_DOCS, *sorted(made, key=lambda one: one.sort_key))]
     return {"total_rows": len(listed), "indexes": listed}
 
 
@@ -46,7 +50,7 @@ def create_index(pool: Pool, body: Mapping[str, Any], *, build: bool = False) ->
 
     Raises:
         BadRequest: a malformed definition, or a design document in another language.
-        CouchetteError: 503 for a text index, as CouchDB answers without its search service.
+        CouchetteError: 503 for a Nouveau index, as CouchDB answers without that service.
     """
     index, written, partitioned = _read_definition(body)
     before = read_catalog(pool)
@@ -54,9 +58,7 @@ def create_index(pool: Pool, body: Mapping[str, Any], *, build: bool = False) ->
     after = read_catalog(pool)
     _drop_unused(pool, before, after)
     if build:
-        made = next((one for one in after.indexes if one.sort_key == index.sort_key), None)
-        if made is not None:
-            build_index(pool, after, made)
+        _build(pool, after, index)
     return {"result": result, "id": index.ddoc, "name": index.name}
 
 
@@ -64,9 +66,10 @@ def delete_index(pool: Pool, ddoc: str, name: str, type: str = "json") -> Doc:
     """Remove an index, and its design document with the last one; return ``{"ok": True}``. Raises NotFound."""
     before = read_catalog(pool)
     wanted = (design_id(ddoc), name)
-    if type != "json" or all(one.sort_key != wanted for one in before.indexes):
+    kinds: Mapping[str, Sequence[MangoIndex | MangoTextIndex]] = {"json": before.indexes, "text": before.texts}
+    if all(one.sort_key != wanted for one in kinds.get(type, ())):
         raise NotFound("missing", f"There is no {type} index {name!r} in {wanted[0]}.")
-    pool.write(_remove, wanted[0], [name])
+    pool.write(_remove, wanted[0], {_MEMBERS[type]: [name]})
     _drop_unused(pool, before, read_catalog(pool))
     return {"ok": True}
 
@@ -85,9 +88,12 @@ def delete_indexes(pool: Pool, body: Mapping[str, Any]) -> Doc:
     success: list[Doc] = []
     fail: list[Doc] = []
     for ddoc in names:
-        of_ddoc = [one.name for one in before.indexes if one.ddoc == ddoc]
+        of_ddoc = {
+            "views": [one.name for one in before.indexes if one.ddoc == ddoc],
+            "indexes": [one.name for one in before.texts if one.ddoc == ddoc],
+        }
         try:
-            if not of_ddoc:
+            if not any(of_ddoc.values()):
                 raise NotFound("missing", f"{ddoc} has no indexes.")
             pool.write(_remove, ddoc, of_ddoc)
             success.append({"id": ddoc, "ok": True})
@@ -95,6 +101,16 @@ def delete_indexes(pool: Pool, body: Mapping[str, Any]) -> Doc:
             fail.append({"id": ddoc, "error": exc.error})
     _drop_unused(pool, before, read_catalog(pool))
     return {"success": success, "fail": fail}
+
+
+def _build(pool: Pool, catalog: Catalog, index: MangoIndex | MangoTextIndex) -> None:
+    """Build an index that was made, unless it is gone again."""
+    for text in catalog.texts:
+        if text == index:
+            build_text_index(pool, text)
+    for one in catalog.indexes:
+        if isinstance(index, MangoIndex) and one.sort_key == index.sort_key:
+            build_index(pool, catalog, one)
 
 
 def _drop_unused(pool: Pool, before: Catalog, after: Catalog) -> None:
@@ -107,7 +123,7 @@ def _drop_unused(pool: Pool, before: Catalog, after: Catalog) -> None:
 # -- Definitions ----------------------------------------------------------------------------------
 
 
-def _read_definition(body: Mapping[str, Any]) -> tuple[MangoIndex, Any, bool | None]:
+def _read_definition(body: Mapping[str, Any]) -> tuple[MangoIndex | MangoTextIndex, Any, bool | None]:
     """The index that a body asks for, its definition as written, and ``partitioned``."""
     written = require_member(body, "index")
     kind = _string(body.get("type", "json"))
@@ -117,16 +133,22 @@ def _read_definition(body: Mapping[str, Any]) -> tuple[MangoIndex, Any, bool | N
     if partitioned is not None and not isinstance(partitioned, bool):
         _refuse("invalid_partitioned_value", f"Invalid value for partitioned: {erlang_text(partitioned)}")
     check_members(body, {"index", "type", "name", "ddoc", "w", "partitioned"})
-    if kind in ("text", "nouveau"):
-        hint = f"{kind} indexes are not here; `type='json'` serves all operators."
+    if kind == "nouveau":
+        hint = "Nouveau indexes are not here; `type='text'` searches texts."
         raise CouchetteError(kind, hint, status=503, error="required index service unavailable")
-    if kind != "json":
+    if kind not in _MEMBERS:
         _refuse("invalid_index", f"Invalid type for index: {kind}")
     if partitioned:
         reason = "partitioned option cannot be true in a non-partitioned database."
         raise BadRequest(reason, "Leave `partitioned` out.")
     if not isinstance(written, Mapping):
-        _refuse("invalid_index", f"JSON indexes must be an object, not: {erlang_text(written)}")
+        shown = "JSON" if kind == "json" else "Text"
+        _refuse("invalid_index", f"{shown} indexes must be an object, not: {erlang_text(written)}")
+    if kind == "text":
+        check_members(written, {*MEMBERS})
+        definition = text_definition(written)
+        generated = index_name(written, ddoc=ddoc, name=name, type=kind, w=w, partitioned=partitioned)
+        return MangoTextIndex(design_id(ddoc or generated), name or generated, definition), written, partitioned
     fields = read_sort(require_member(written, "fields"))
     refuse_mixed_sort(fields)
     partial = normalize(written.get("partial_filter_selector", {}))
@@ -151,7 +173,11 @@ def _refuse(error: str, reason: str) -> NoReturn:
 # -- Design documents -----------------------------------------------------------------------------
 
 
-def _save(conn: Connection, index: MangoIndex, written: Any, partitioned: bool | None) -> str:
+_MEMBERS = {"json": "views", "text": "indexes"}
+"""By the type of an index: where a design document has it."""
+
+
+def _save(conn: Connection, index: MangoIndex | MangoTextIndex, written: Any, partitioned: bool | None) -> str:
     """Put an index into its design document. A writing operation."""
     assert index.ddoc is not None
     doc: Doc = {"_id": index.ddoc, "language": LANGUAGE}
@@ -166,28 +192,35 @@ def _save(conn: Connection, index: MangoIndex, written: Any, partitioned: bool |
             reason = f"Requested partitioned option does not match existing value on design document {index.ddoc}"
             raise BadRequest(reason, "Give another `ddoc`.", error="invalid_partitioned_option")
         options = {**options, "partitioned": partitioned}
-    views = doc.get("views") or {}
-    view = index_view(index, written)
-    if views.get(index.name) == view:
+    if isinstance(index, MangoTextIndex):
+        member, entry = "indexes", index.as_member()
+    else:
+        member, entry = "views", index_view(index, written)
+    held = doc.get(member) or {}
+    if held.get(index.name) == entry:
         return "exists"
-    changed = {**doc, "views": {**views, index.name: view}}
+    changed = {**doc, member: {**held, index.name: entry}}
     if options:
         changed["options"] = options
     _put(conn, changed)
     return "created"
 
 
-def _remove(conn: Connection, ddoc: str, names: Sequence[str]) -> None:
-    """Take indexes out of a design document, which goes with its last one. A writing operation."""
+def _remove(conn: Connection, ddoc: str, names: Mapping[str, Sequence[str]]) -> None:
+    """Take indexes out of a design document, which goes with its last one; ``names`` are by its member that has them.
+
+    A writing operation.
+    """
     doc = store.get(conn, ddoc)
-    views = {name: view for name, view in doc["views"].items() if name not in names}
-    rest = {key: value for key, value in doc.items() if key != "views"}
-    if views:
-        _put(conn, {**doc, "views": views})
-    elif set(rest) == {"_id", "_rev", "language"}:
+    for member, gone in names.items():
+        if gone:
+            doc[member] = {name: one for name, one in doc[member].items() if name not in gone}
+            if not doc[member]:
+                del doc[member]
+    if set(doc) == {"_id", "_rev", "language"}:
         store.remove(conn, ddoc, doc["_rev"])
     else:
-        _put(conn, rest)
+        _put(conn, doc)
 
 
 def _put(conn: Connection, doc: Doc) -> None:

@@ -14,7 +14,7 @@ from couchette.document import selector as selectors
 from couchette.document.normal_selector import Normal, normal_form
 from couchette.document.selector import erlang_text, split_path
 from couchette.errors import BadRequest
-from couchette.limits import FIND_LIMIT
+from couchette.limits import FIND_LIMIT, SELECTOR_NESTING_MAX
 
 Sort = tuple[tuple[str, str], ...]
 """Paths, each with ``asc`` or ``desc``."""
@@ -41,6 +41,8 @@ class FindOptions:
     stable: bool = False
     execution_stats: bool = False
     allow_fallback: bool = True
+    text: tuple[str, ...] = ()
+    """What each ``$text`` asks for; the selector is the rest."""
 
     @property
     def descending(self) -> bool:
@@ -76,12 +78,35 @@ def read_options(body: Mapping[str, Any]) -> FindOptions:
     """The options in a request's body. Raises BadRequest with CouchDB's ``error`` and ``reason``."""
     if "selector" not in body:
         raise _missing("selector")
-    selector = body["selector"]
     given = {name: read(body[name]) for name, read in _READERS.items() if name in body}
+    selector, text = _without_text(body["selector"], 0)
     accepts = selectors.compile(selector)
     check_members(body, {"selector", *_READERS})
     given.pop("partition", None)
-    return FindOptions(normal_form(selector), accepts, **given)
+    return FindOptions(normal_form(selector), accepts, text=text, **given)
+
+
+def _without_text(selector: Any, depth: int) -> tuple[Any, tuple[str, ...]]:
+    """A selector without each ``$text`` that is at its top, or in an ``$and`` there; and what those ask for."""
+    if not isinstance(selector, Mapping) or depth > SELECTOR_NESTING_MAX:
+        return selector, ()
+    rest: dict[str, Any] = {}
+    found: list[str] = []
+    for name, part in selector.items():
+        if name == "$text":
+            if not isinstance(part, str):
+                hint = "It takes a query as text."
+                _refuse("bad_arg", f"Bad argument for operator $text: {erlang_text(part)}", hint)
+            found.append(part)
+        elif name == "$and" and isinstance(part, (list, tuple)):
+            inner = [_without_text(one, depth + 1) for one in part]
+            kept = [one for one, text in inner if one or not text]
+            if kept or not part:
+                rest[name] = kept
+            found += [one for _, text in inner for one in text]
+        else:
+            rest[name] = part
+    return rest, tuple(found)
 
 
 def check_members(body: Mapping[str, Any], known: set[str]) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from couchette.document.normal_selector import Normal, all_fields, constant_fields, required_fields
 from couchette.document.selector import split_path
@@ -32,6 +32,30 @@ UNINDEXED: Final = "No matching index found, create an index to optimize query t
 SORTED_IN_MEMORY: Final = "No index serves this sort, so all matching documents were sorted in memory."
 
 _IN_EVERY_DOCUMENT: Final = frozenset(("_id", "_rev"))
+
+
+class Named(Protocol):
+    """An index of any kind."""
+
+    @property
+    def ddoc(self) -> str | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+class Answered(Protocol):
+    """What an answer needs to know of a plan of any kind."""
+
+    @property
+    def source(self) -> tuple[str, str] | None:
+        """What its bookmarks name: the index, or None for a sort in memory."""
+
+    @property
+    def sorts(self) -> bool: ...
+
+    @property
+    def warnings(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,11 @@ class Plan:
     def candidates(self) -> list[Candidate]:
         """The indexes that were not taken."""
         return _candidates(self.choice, self.index, self.facts.by_couchdb)
+
+    @property
+    def source(self) -> tuple[str, str] | None:
+        """What its bookmarks name: the index, or None for a sort in memory."""
+        return None if self.sorts else self.index.sort_key
 
     @property
     def is_unindexed(self) -> bool:
@@ -131,7 +160,7 @@ def make_plan(
         choice = choose(indexes, options, (), facts, strict=strict)
     usable = [*choice.usable, *choice.excluded, *choice.unfavored]
     index = next((one for one in usable if (one.ddoc or "", one.name) == prefer), usable[0])
-    _check_fallback(options, index, usable)
+    check_fallback(options, index, usable)
     ids = id_range(options.selector) if index.ddoc is None else None
     return Plan(
         index=index,
@@ -157,13 +186,13 @@ def choose(
     usable: list[MangoIndex] = []
     unusable: list[tuple[MangoIndex, str]] = []
     for index in (*indexes, ALL_DOCS):
-        if index.partial_filter is not None and not _is_named(index, options.use_index):
+        if index.partial_filter is not None and not is_named(index, options.use_index):
             partial.append(index)
         elif reason := _objection(index, sort, facts):
             unusable.append((index, reason))
         else:
             usable.append(index)
-    kept = [one for one in usable if _is_named(one, options.use_index)] or usable
+    kept = [one for one in usable if is_named(one, options.use_index)] or usable
     of_fields = [one for one in kept if one.ddoc is not None]
     if len(of_fields) > 1:
         of_fields.sort(key=lambda one: _preference(one, facts, strict))
@@ -217,7 +246,8 @@ def _is_sorted_by(index: MangoIndex, sort: tuple[str, ...], constants: frozenset
 # -- use_index ------------------------------------------------------------------------------------
 
 
-def _is_named(index: MangoIndex, use_index: tuple[str, ...]) -> bool:
+def is_named(index: Named, use_index: tuple[str, ...]) -> bool:
+    """Whether ``use_index`` means this index."""
     if not use_index or index.ddoc != design_id(use_index[0]):
         return False
     return len(use_index) == 1 or index.name == use_index[1]
@@ -228,8 +258,9 @@ def design_id(name: str) -> str:
     return name if name.startswith("_design/") else f"_design/{name}"
 
 
-def _check_fallback(options: FindOptions, index: MangoIndex, usable: list[MangoIndex]) -> None:
-    if options.allow_fallback or _is_named(index, options.use_index):
+def check_fallback(options: FindOptions, index: Named, usable: Sequence[Named]) -> None:
+    """Raise BadRequest for an index that ``use_index`` does not mean, where ``allow_fallback`` is off."""
+    if options.allow_fallback or is_named(index, options.use_index):
         return
     named = options.use_index
     if not named and len(usable) > 1:
@@ -243,18 +274,24 @@ def _check_fallback(options: FindOptions, index: MangoIndex, usable: list[MangoI
 
 
 def _warnings(options: FindOptions, index: MangoIndex, sorts: bool) -> list[str]:
+    found = unused_warnings(options, index)
+    if index.ddoc is None:
+        found.append(UNINDEXED)
+    if sorts:
+        found.append(SORTED_IN_MEMORY)
+    return found
+
+
+def unused_warnings(options: FindOptions, index: Named) -> list[str]:
+    """That ``use_index`` means another index than this one, which is used."""
     found = []
     named = options.use_index
-    if named and not _is_named(index, named):
+    if named and not is_named(index, named):
         shown = design_id(named[0])
         if len(named) == 1:
             found.append(f"{shown} was not used because it does not contain a valid index for this query.")
         else:
             found.append(f"{shown}, {named[1]} was not used because it is not a valid index for this query.")
-    if index.ddoc is None:
-        found.append(UNINDEXED)
-    if sorts:
-        found.append(SORTED_IN_MEMORY)
     return found
 
 

@@ -27,6 +27,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from couchette import index, store
+from couchette.errors import BadRequest
 from couchette.index import Batch, Group, Position, Span, State
 from couchette.index.scanning import Json, json_value
 from couchette.limits import FEED_PAGE_DOCS
@@ -54,6 +55,9 @@ class LiveSelector:
         """Raises BadRequest for a malformed selector."""
         self._pool = pool
         self._options = replace(read_options({"selector": selector}), limit=None)
+        if self._options.text:
+            hint = "Whether one document has the words cannot be told without the others; ask find again."
+            raise BadRequest("$text is not for live queries.", hint, error="not_supported")
         self._revs: dict[str, str] = {}
         """By id, of the documents in the answer."""
         self._first: list[Doc] = []

@@ -44,7 +44,7 @@ Doc = dict[str, Any]
 
 
 @dataclass
-class _TextKeeper:
+class TextKeeper:
     """How a text index is kept (:class:`couchette.query.catching_up.Keeper`)."""
 
     indexer: functions.Indexer
@@ -125,7 +125,7 @@ class TextEngine:
 
     def _update(self, wanted: TextIndex, progress: Progress | None = None) -> None:
         with self._compiled.lease(wanted) as indexer:
-            follow(self._pool, wanted.group, _TextKeeper(indexer, wanted.analyzers), progress=progress)
+            follow(self._pool, wanted.group, TextKeeper(indexer, wanted.analyzers), progress=progress)
 
     def _update_later(self, wanted: TextIndex) -> None:
         """Bring an index up to date in a thread of its own, unless one is at it."""
