@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -12,11 +11,11 @@ import anyio.lowlevel
 
 from couchette import store, workers
 from couchette.attachment_access import AsyncAttachmentAccess
+from couchette.change_feeds import AsyncChangeFeeds
 from couchette.database import Database, Doc
 from couchette.errors import BadRequest
 from couchette.find_queries import AsyncFindQueries
 from couchette.gql_queries import AsyncGqlQueries
-from couchette.live import AsyncFeed, Changes, Filter, accepting
 from couchette.live_queries import AsyncLiveQueries
 from couchette.pool import Durability, Pool
 from couchette.spatial_queries import AsyncSpatialQueries
@@ -36,6 +35,7 @@ T = TypeVar("T")
 
 class AsyncDatabase(
     AsyncAttachmentAccess,
+    AsyncChangeFeeds,
     AsyncFindQueries,
     AsyncViewQueries,
     AsyncLiveQueries,
@@ -226,65 +226,6 @@ class AsyncDatabase(
     async def missing_revs(self, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
         """Async :meth:`Database.missing_revs`."""
         return await _in_thread(self.database.missing_revs, revs)
-
-    def changes(
-        self,
-        *,
-        since: int | str = 0,
-        limit: int | None = None,
-        descending: bool = False,
-        style: Literal["main_only", "all_docs"] = "main_only",
-        include_docs: bool = False,
-        conflicts: bool = False,
-        attachments: bool = False,
-        att_encoding_info: bool = False,
-        doc_ids: Sequence[str] | None = None,
-        seq_interval: int | None = None,
-        selector: Mapping[str, Any] | None = None,
-        filter: Filter | None = None,
-        cursor: str | None = None,
-        live: bool = False,
-        timeout: float | None = None,
-        on_change: Callable[[Doc], Any] | None = None,
-    ) -> Any:
-        """Async :meth:`Database.changes`: await it; but with ``live``, ``async for change in db.changes(live=True)``.
-
-        The live feed is an :class:`~couchette.live.AsyncFeed`, best used with ``async with``.
-        ``filter`` and ``on_change`` are ordinary functions and run in worker threads.
-        """
-        options: dict[str, Any] = {
-            "style": style,
-            "include_docs": include_docs,
-            "conflicts": conflicts,
-            "attachments": attachments,
-            "att_encoding_info": att_encoding_info,
-            "doc_ids": doc_ids,
-            "seq_interval": seq_interval,
-            "descending": descending,
-        }
-        if live and on_change is None:
-            options["accepts"] = accepting(selector, filter)
-            source = Changes(self._pool, options, since=since, cursor=cursor)
-            return AsyncFeed(self._pool, source, limit=limit, timeout=timeout)
-        where: dict[str, Any] = {"since": since, "cursor": cursor, "limit": limit, "timeout": timeout}
-        call = partial(self.database.changes, **options, **where, selector=selector, filter=filter)
-        if live:
-            return call(live=True, on_change=on_change)
-        return _in_thread(call, on_change=on_change)
-
-    async def ack(self, cursor: str, change: Mapping[str, Any] | int | str) -> str:
-        """Async :meth:`Database.ack`; to commit it with other writes, call the one in :meth:`transaction`."""
-        return await _in_thread(self.database.ack, cursor, change)
-
-    async def wait_changes(self, since: int | str = "now", timeout: float | None = None) -> bool:
-        """Async :meth:`Database.wait_changes`; occupies no thread while it waits."""
-        pool = self._pool
-        after = await _in_thread(self.database._seq_number, since)
-
-        async def ready() -> bool:
-            return await _in_thread(pool.read, store.update_seq) > after
-
-        return await pool.notifier.wait_async(ready, timeout)
 
     async def transaction(self, work: Callable[[Database], Any] | None = None) -> Any:
         """Call ``work(database)`` in one transaction, in one worker thread; return what it returns.
