@@ -31,8 +31,8 @@ def open_table(path: Path) -> apsw.Connection:
     return conn
 
 
-def open_scan(path: str) -> apsw.Connection:
-    """A file of ours, to be read past us."""
+def open_reader(path: str) -> apsw.Connection:
+    """A connection that only reads, with the cache of ours."""
     conn = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
     conn.pragma("cache_size", -65536)
     return conn
