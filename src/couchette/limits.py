@@ -147,7 +147,7 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 
 FETCHES_AHEAD: Final = 2
 """Fetches whose answers are awaited beside the one being handed on: the source works on one while we read another.
-With one a pull from a server on the same machine takes a third longer; with three it is no faster."""
+With one a pull from a server on the same machine takes a quarter longer; with three it is no faster."""
 
 BATCHES_AHEAD: Final = 2
 """Batches fetched ahead of the one being written: enough to hide a round trip, little memory."""
