@@ -65,6 +65,8 @@ def measure(folder: Path, count: int, kind: Kind = USUAL) -> Iterator[Measured |
         other = rate_of(count, lambda: _insert_rows(table, kind, count))
         ours = rate_of(count, lambda: db.query("python", limit=1))
         yield Measured("view build, one Python emit", "orjson.loads, insert of the rows", 0.25, other, ours)
+        table.close()
+        table = raw.open_reader(str(folder / "raw.sqlite"))  # As ours, it did not write what it reads.
         starts = [[USUAL.doc(number)["city"], number] for number in range(0, count, max(count // TIMES, 1))]
         other = rate_of(len(starts), lambda: [_range(table, start) for start in starts])
         ours = rate_of(len(starts), lambda: [db.query("plain/rows", start_key=key, limit=PAGE) for key in starts])
