@@ -93,7 +93,7 @@ def _indexed(raw: Any, db: Database, count: int) -> Iterator[Measured]:
     yield Measured(
         "the same, only the field of the index",
         "range of the index, join, orjson.loads",
-        0.5,
+        None,
         rate_of(len(starts), lambda: theirs(joined)),
         rate_of(len(starts), lambda: ours(fields=["_id", "visits"])),
     )
