@@ -18,15 +18,15 @@ DESIGN_FIRST: Final = "_design/"
 DESIGN_END: Final = "_design0"
 """Between these are the ids of all design documents, and no others."""
 
-Found = tuple[bytes, str, bytes | str, str | None, str, int]
-"""``(k, id, body, atts, rev, seq)``: the body is all of the document where it is bytes and ``atts`` is None."""
+Found = tuple[bytes, str, bytes | str, str | None, str]
+"""``(k, id, body, atts, rev)``: the body is all of the document where it is bytes and ``atts`` is None."""
 
 Interval = tuple[bytes, bytes]
 """The keys from the first on and before the second."""
 
 _KEYS: Final = "SELECT t.k, t.id, t.key FROM view_{}_{} AS t"
 _DOCUMENTS: Final = (
-    "SELECT t.k, t.id, docs.body, docs.atts, docs.rev, docs.seq FROM view_{}_{} AS t "
+    "SELECT t.k, t.id, docs.body, docs.atts, docs.rev FROM view_{}_{} AS t "
     "CROSS JOIN docs ON docs.id=t.id AND docs.cur=1 AND docs.deleted=0"
 )
 
@@ -119,14 +119,14 @@ def document_rows(
     *,
     descending: bool = False,
 ) -> apsw.Cursor:
-    """The documents by id between two ids, each with whether it belongs itself: ``(id, body, atts, rev, seq)``."""
+    """The documents by id between two ids, each with whether it belongs itself: ``(id, body, atts, rev)``."""
     clauses, values = ["cur=1", "deleted=0"], []
     for bound, sign in ((first, ">"), (final, "<")):
         if bound is not None:
             clauses.append(f"id{sign}{'=' if bound[1] else ''}?")
             values.append(bound[0])
     order = "DESC" if descending else "ASC"
-    sql = f"SELECT id, body, atts, rev, seq FROM docs WHERE {' AND '.join(clauses)} ORDER BY id {order}"
+    sql = f"SELECT id, body, atts, rev FROM docs WHERE {' AND '.join(clauses)} ORDER BY id {order}"
     return conn.execute(sql, values)
 
 

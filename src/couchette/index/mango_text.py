@@ -41,7 +41,7 @@ MEMBERS: Final = frozenset(
 _ALL: Final = "all_fields"
 _TYPES: Final = {str: "string", bool: "boolean", int: "number", float: "number"}
 _FOUND: Final = (
-    "SELECT w.key, docs.id, docs.body, docs.atts, docs.rev, docs.seq FROM json_each(?) AS w "
+    "SELECT w.key, docs.id, docs.body, docs.atts, docs.rev FROM json_each(?) AS w "
     "CROSS JOIN text_{}_doc AS t ON t.num=w.value "
     "CROSS JOIN docs ON docs.id=t.id AND docs.cur=1 AND docs.deleted=0"
 )

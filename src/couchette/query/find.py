@@ -33,7 +33,7 @@ from couchette.query.find_options import FindOptions
 from couchette.query.find_planner import Answered, Plan, make_plan
 from couchette.query.find_prefilter import prefilter
 from couchette.store.read import View, add_meta
-from couchette.store.rows import row_at
+from couchette.store.rows import winner_row
 
 Doc = dict[str, Any]
 Match = tuple[bytes, Doc]
@@ -208,13 +208,13 @@ def _taken(conn: Connection, rows: Iterator[Found], options: FindOptions) -> lis
     found: list[Match] = []
     # Bodies cost less to parse together than one by one; some at a time, since they are held twice meanwhile.
     while some := list(islice(rows, FIND_PARSED_ROWS)):
-        keys, ids, bodies, atts, revs, seqs = zip(*some, strict=True)
+        keys, ids, bodies, atts, revs = zip(*some, strict=True)
         docs: list[Doc] = json_values(bodies)
         for doc, doc_id, rev in zip(docs, ids, revs, strict=True):
             doc["_id"], doc["_rev"] = doc_id, rev
         if conflicts or any(atts):
-            more = zip(docs, atts, seqs, strict=True)
-            docs = [_whole(conn, seq, conflicts) if conflicts or stubs else doc for doc, stubs, seq in more]
+            more = zip(docs, atts, ids, strict=True)
+            docs = [_whole(conn, doc_id, conflicts) if conflicts or stubs else doc for doc, stubs, doc_id in more]
         found += zip(keys, docs, strict=True)
     return found
 
@@ -233,19 +233,20 @@ def _covered(
 def matching(conn: Connection, rows: Iterator[Found], options: FindOptions, counts: Counts) -> Iterator[Match]:
     """The documents among rows of an index that match."""
     accepts, conflicts = options.accepts, options.conflicts
-    for k, doc_id, body, atts, rev, seq in rows:
+    for k, doc_id, body, atts, rev in rows:
         counts.docs += 1
         if atts is None and type(body) is bytes and not conflicts:
             doc = loads(body)
             doc["_id"], doc["_rev"] = doc_id, rev
         else:
-            doc = _whole(conn, seq, conflicts)
+            doc = _whole(conn, doc_id, conflicts)
         if accepts(doc):
             yield k, doc
 
 
-def _whole(conn: Connection, seq: int, conflicts: bool) -> Doc:
-    row = row_at(conn, seq)
+def _whole(conn: Connection, doc_id: str, conflicts: bool) -> Doc:
+    row = winner_row(conn, doc_id)
+    assert row is not None
     doc = _STUBS.doc(conn, row)
     add_meta(conn, doc, row, False, conflicts, False)
     return doc
@@ -278,7 +279,7 @@ def _scanned(conn: Connection, rows: Any, options: FindOptions, counts: Counts) 
     accepts, conflicts = options.accepts, options.conflicts
     may_match = prefilter(options.selector)
     try:
-        for doc_id, body, atts, rev, seq in rows:
+        for doc_id, body, atts, rev in rows:
             counts.docs += 1
             if atts is None and type(body) is bytes:
                 if may_match is not None and not may_match(body):
@@ -286,13 +287,13 @@ def _scanned(conn: Connection, rows: Any, options: FindOptions, counts: Counts) 
                 doc = loads(body)
                 doc["_id"], doc["_rev"] = doc_id, rev
             else:
-                doc = _whole(conn, seq, False)
+                doc = _whole(conn, doc_id, False)
             if not accepts(doc):
                 continue
             if doc_id.startswith("_design/"):
                 counts.design += 1
                 continue
-            yield b"", _whole(conn, seq, True) if conflicts else doc
+            yield b"", _whole(conn, doc_id, True) if conflicts else doc
     finally:
         rows.close()  # A statement under way would keep the connection's snapshot alive.
 
