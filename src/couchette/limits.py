@@ -62,6 +62,15 @@ REV_KEYS_CACHED: Final = 4096
 REV_KEY_CHARS_CACHED: Final = 64
 """Longer member names are data rather than schema and are not kept, so the cache stays below 1 MB."""
 
+ALIKE_DOCS_MIN: Final = 24
+"""Bodies of one shape from which hashing them by columns is faster than one by one."""
+
+ALIKE_NESTING_MAX: Final = 8
+"""Containers inside one another that are hashed by columns; deeper ones are rare and differ."""
+
+EDITS_HASHED_TOGETHER: Final = 500
+"""Edits whose bodies wait to be hashed together: enough for columns, few enough to stay in the processor's cache."""
+
 ITERATED_PAGE_DOCS: Final = 1000
 """Ids that iterating a database reads at a time: a fraction of a millisecond, and little memory."""
 

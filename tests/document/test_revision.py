@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couchette import jsonio
-from couchette.document import revision
-from couchette.document.revision import new_rev, normal_rev, pack_path, parse_rev, rev_key, unpack_path
+from couchette.document import terms
+from couchette.document.revision import new_rev, new_revs, normal_rev, pack_path, parse_rev, rev_key, unpack_path
 from couchette.errors import BadRequest, InvalidRev
-from couchette.limits import JSON_NESTING_MAX, REV_KEY_CHARS_CACHED, REV_KEYS_CACHED
+from couchette.limits import ALIKE_DOCS_MIN, ALIKE_NESTING_MAX, JSON_NESTING_MAX, REV_KEY_CHARS_CACHED, REV_KEYS_CACHED
 
 A, B = "0123456789abcdef" * 2, "f" * 32
 COMPRESSED = ("application/javascript", "application/json", "application/xml")
@@ -133,7 +133,7 @@ class TestNewRev:
         names = {f"name {number}": number for number in range(REV_KEYS_CACHED + 10)}
         fields = {"long" * REV_KEY_CHARS_CACHED: 1, **names, "again": [names]}
         assert new_rev(fields) == slow_rev(fields) == new_rev(fields)
-        assert len(revision._keys) <= REV_KEYS_CACHED + 2
+        assert len(terms._keys) <= REV_KEYS_CACHED + 2
 
     def test_reaches_the_deepest_document_and_refuses_a_deeper_one(self):
         fields = {"a": deep(JSON_NESTING_MAX - 1)}
@@ -164,6 +164,85 @@ class TestNewRev:
     def test_refuses_an_attachment_name_that_is_not_utf8(self):
         with pytest.raises(BadRequest, match="has a lone surrogate"):
             new_rev({}, attachments=[("\ud800", "text/plain", b"")])
+
+
+def deep(levels):
+    value: list[object] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def alike(values):
+    """Values of one kind and shape, as the members of documents of one type are."""
+    return st.lists(values, min_size=1, max_size=5)
+
+
+def shaped(inner):
+    """Columns of arrays and objects of one shape, of columns of values."""
+    arrays = st.lists(inner, max_size=3).map(lambda columns: [list(row) for row in turned(columns)])
+    objects = st.dictionaries(texts, inner, max_size=3).map(
+        lambda members: [dict(zip(members, row, strict=True)) for row in turned(members.values())]
+    )
+    return arrays | objects
+
+
+def turned(columns):
+    """As many rows as the longest column has values; shorter ones begin again."""
+    return [[column[row % len(column)] for column in columns] for row in range(max(map(len, columns), default=1))]
+
+
+columns = (
+    st.recursive(
+        *(
+            alike(texts) | alike(st.text(min_size=250, max_size=260)) | alike(integers) | alike(st.integers(0, 300)),
+            lambda inner: shaped(inner) | alike(any_values),
+        ),
+        max_leaves=6,
+    )
+    | alike(st.floats(allow_nan=False, allow_infinity=False))
+    | alike(st.booleans())
+    | alike(st.none() | texts)
+)
+
+
+class TestNewRevs:
+    @given(st.dictionaries(texts, columns, max_size=4), st.booleans(), st.none() | ids)
+    def test_are_those_of_each_body(self, members, mixed, parent):
+        bodies = [dict(zip(members, row, strict=True)) for row in turned(members.values())]
+        if mixed:
+            bodies = [body for body in bodies for body in (body, {**body, "another": 1})]
+        bodies = (bodies * ALIKE_DOCS_MIN)[: max(len(bodies), 2 * ALIKE_DOCS_MIN)]
+        parents = [None if parent is None or index % 3 else f"{index + 1}-{parent}" for index in range(len(bodies))]
+        assert new_revs(bodies, parents) == [
+            new_rev(body, parent=parent) for body, parent in zip(bodies, parents, strict=True)
+        ]
+
+    @pytest.mark.parametrize("levels", [1, ALIKE_NESTING_MAX, ALIKE_NESTING_MAX + 2, JSON_NESTING_MAX - 1])
+    def test_of_nested_bodies_are_those_of_each(self, levels):
+        bodies = [{"a": {"b": deep(levels - 1) if levels > 1 else number}} for number in range(ALIKE_DOCS_MIN)]
+        assert new_revs(bodies, [None] * len(bodies)) == list(map(new_rev, bodies))
+
+    @pytest.mark.parametrize(
+        ("value", "hint"),
+        [
+            (math.nan, "a is nan"),
+            ("\ud800", "a has a lone surrogate"),
+            ({1: 2}, "a has the key 1, of type int"),
+            ([[1, Size.SMALL]], "a[0][1] is of type Size"),
+            (deep(JSON_NESTING_MAX), ""),
+        ],
+    )
+    @pytest.mark.parametrize("others", [0.5, "text", None, {"b": 1}, [[1, 2]], [[2.5, 1]]])
+    def test_refuse_one_bad_value_among_good_ones(self, value, hint, others):
+        bodies: list[dict[str, Any]] = [{"a": others} for _ in range(ALIKE_DOCS_MIN)]
+        bodies[7] = {"a": value}
+        with pytest.raises(BadRequest) as caught:
+            new_revs(bodies, [None] * len(bodies))
+        assert hint in caught.value.hint
+
+    def test_of_nothing_are_none(self):
+        assert new_revs([], []) == []
 
 
 class TestText:
@@ -251,13 +330,6 @@ class TestPackedPath:
     )
     def test_holds_nothing_but_lowercase_hex_ids(self, path):
         assert pack_path(path) is None
-
-
-def deep(levels):
-    value: list[object] = []
-    for _ in range(levels - 1):
-        value = [value]
-    return value
 
 
 def slow_rev(fields, *, parent=None, deleted=False, attachments=()):

@@ -16,15 +16,17 @@ import apsw
 from couchette.document.attachment import digest_bytes
 from couchette.document.body import Draft, plain_body
 from couchette.document.docid import DESIGN
-from couchette.document.revision import new_rev, pack_path
+from couchette.document.revision import new_rev, new_revs, pack_path
 from couchette.document.stored import StoredDoc
 from couchette.errors import Conflict
-from couchette.limits import SQLITE_INT_MAX
+from couchette.limits import EDITS_HASHED_TOGETHER, SQLITE_INT_MAX
 from couchette.store.content import Placed, place
 from couchette.store.rows import dump_atts, parse_atts, winner_rows
 from couchette.store.schema import read_meta, write_counts
 
 Result = dict[str, Any]
+_Unhashed = tuple[dict[str, Any], str | None, Result, tuple[int, str, int | None, bytes | None, bytes]]
+"""An edit to be hashed: members, parent, result, and of its row sequence, id, ``prev``, ``tree`` and body."""
 _NO_ATTACHMENTS: Placed = []
 _HEAD = "docs.id, seq, rev, deleted, tree, atts"
 INSERT = "INSERT INTO docs(seq, id, cur, rev, deleted, prev, tree, atts, body) VALUES(?,?,?,?,?,?,?,?,?)"
@@ -66,9 +68,11 @@ class Batch:
         self._inserts: list[tuple[Any, ...]] = []
         self._new: list[tuple[int, str, str, bytes | None, bytes]] = []
         self._retired: list[tuple[int]] = []
+        self._unhashed: list[_Unhashed] = []
 
     def write(self) -> None:
         """Apply what was collected and record the counters."""
+        self._hash()
         if self._retired:
             self.conn.executemany(DROP_LINEAR if self.auto_compaction else RETIRE, self._retired)
         if self._inserts:
@@ -106,7 +110,10 @@ class Batch:
     # -- The usual case ---------------------------------------------------------------------------
 
     def edit_plain(self, doc_id: str, doc: Any) -> Result | None:
-        """Write a first or next edit if nothing about it is unusual, at half the cost of :meth:`edit`; else None."""
+        """Write a first or next edit if nothing about it is unusual, at half the cost of :meth:`edit`; else None.
+
+        The result has its ``rev`` after :meth:`write`: bodies are hashed many at once.
+        """
         if type(doc) is not dict:
             return None
         head = self._heads.get(doc_id)
@@ -124,15 +131,29 @@ class Batch:
         body = plain_body(fields, hashed=True)
         if body is None:
             return None
-        rev = new_rev(fields, parent=parent)
         self.update_seq = seq = self.update_seq + 1
         if prev is None:
             self.doc_count += 1
-            self._new.append((seq, doc_id, rev, None, body))
         else:
             self._retired.append((prev,))
-            self._inserts.append((seq, doc_id, 1, rev, 0, prev, tree, None, body))
-        return {"ok": True, "id": doc_id, "rev": rev}
+        result: Result = {"ok": True, "id": doc_id}
+        self._unhashed.append((fields, parent, result, (seq, doc_id, prev, tree, body)))
+        if len(self._unhashed) >= EDITS_HASHED_TOGETHER:
+            self._hash()
+        return result
+
+    def _hash(self) -> None:
+        """Give the edits that wait for one their revision."""
+        if not self._unhashed:
+            return
+        bodies, parents, results, rows = zip(*self._unhashed, strict=True)
+        self._unhashed = []
+        for rev, result, (seq, doc_id, prev, tree, body) in zip(new_revs(bodies, parents), results, rows, strict=True):
+            result["rev"] = rev
+            if prev is None:
+                self._new.append((seq, doc_id, rev, None, body))
+            else:
+                self._inserts.append((seq, doc_id, 1, rev, 0, prev, tree, None, body))
 
     def graft_plain(self, doc_id: str, doc: Any) -> bool:
         """Write a new document as replicated if nothing about it is unusual, at half the cost of :meth:`graft`."""
