@@ -6,7 +6,8 @@ the document, in short transactions, and no lock is held while the source is wai
 document then only names it. :class:`Uploads` is the block around both: what no document has named when it ends, for
 whatever reason, is forgotten. Content that is no larger than one portion is not sent ahead at all.
 
-An asynchronous source is awaited in the event loop; all else happens in worker threads, by the same code.
+An asynchronous source is awaited in the event loop; all else happens in worker threads, by the same code. While one
+portion is stored the next is read and hashed, by another core.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
@@ -91,6 +94,8 @@ class Uploads:
 
     def discard(self) -> None:
         """Forget the uploads that no document has adopted; the end of the block does so."""
+        for upload in self._started:
+            upload.stop()
         keys = [upload.key for upload in self._started if upload.key is not None]
         self._started.clear()
         if keys:
@@ -128,7 +133,9 @@ class _Upload:
         self._pool = pool
         self._intake = intake
         self._waiting: list[Bytes] = []
-        self._stored_chunks = 0
+        self._sent_chunks = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._storing: Future[None] | None = None
         self._touched = time.monotonic()
 
     def write(self, *pieces: Any) -> None:
@@ -137,7 +144,7 @@ class _Upload:
             self._waiting += self._intake.feed(piece)
             slow = self.key is not None and time.monotonic() - self._touched > UPLOAD_TOUCH_S
             if slow or len(self._waiting) >= ATTACHMENT_PORTION_CHUNKS:
-                self._store_waiting()
+                self._store_waiting(beside=not slow)
 
     def finish(self) -> Received:
         """Check the whole and settle it in the store."""
@@ -146,21 +153,42 @@ class _Upload:
         digest, size = intake.digest, intake.size
         if self.key is None:
             return Received(b"".join(self._waiting), digest, size, intake.length, intake.encoding)
-        self._store_waiting()
+        self._store_waiting(beside=False)
+        self.stop()
         self._pool.write(store.shrink_cache)
         while True:
             looked_at, equal = self._pool.read(store.compare_upload, self.key, digest, size)
             if self._pool.write(store.settle, self.key, digest, size, looked_at, equal):
                 return Received(self.key, digest, size, intake.length, intake.encoding)
 
-    def _store_waiting(self) -> None:
-        chunks, first = self._waiting, self._stored_chunks
-        self.key = self._pool.write(store.append_upload, self.key, first, chunks)
-        self._stored_chunks += len(chunks)
+    def stop(self) -> None:
+        """Wait until nothing is being stored any more."""
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def _store_waiting(self, *, beside: bool) -> None:
+        """Store what waits when the portion before it is stored, whose failure it raises; ``beside`` only begins it."""
+        chunks, first = self._waiting, self._sent_chunks
+        self._await_stored()
         self._waiting = []
+        self._sent_chunks += len(chunks)
+        # The first portion shows whether this thread may write at all; a transaction is its own thread's.
+        if self.key is None or self._pool.in_transaction or not beside:
+            self._store(first, chunks)
+        else:
+            self._thread = self._thread or ThreadPoolExecutor(1, "couchette-upload")
+            self._storing = self._thread.submit(copy_context().run, self._store, first, chunks)
+
+    def _await_stored(self) -> None:
+        if self._storing is not None:
+            self._storing.result()
+            self._storing = None
+
+    def _store(self, first: int, chunks: list[Bytes]) -> None:
+        self.key = self._pool.write(store.append_upload, self.key, first, chunks)
         self._touched = time.monotonic()
         cached = UPLOAD_CACHED_BYTES // ATTACHMENT_CHUNK_BYTES
-        if first // cached != self._stored_chunks // cached:
+        if first // cached != (first + len(chunks)) // cached:
             self._pool.write(store.shrink_cache)
 
 
@@ -242,6 +270,18 @@ def _async_reader(data: Any) -> Callable[[], Awaitable[Any]]:
 
     async def advance() -> Any:
         return await anext(pieces, None)
+
+    return advance
+
+
+def piece_reader(name: str, data: Any) -> Callable[[], Awaitable[Any]]:
+    """What gives the next piece of any source, and None at its end; one that blocks is read in worker threads."""
+    if is_async(data):
+        return _async_reader(data)
+    pieces = _pieces(name, data)
+
+    async def advance() -> Any:
+        return await workers.in_thread(next, pieces, None)
 
     return advance
 
