@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from couchette.errors import BadRequest, Forbidden
 from couchette.limits import PBKDF2_ITERATIONS_MAX
-from couchette.server import passwords
+from couchette.users import passwords
 
 
 @given(st.text(), st.text())

@@ -10,9 +10,8 @@ from typing import Any
 
 from couchette.errors import Forbidden, NotFound
 from couchette.limits import PBKDF2_ITERATIONS
-from couchette.server import passwords
-from couchette.server.accounts import PREFIX
-from couchette.server.identity import User
+from couchette.users import passwords
+from couchette.users.user import PREFIX, User
 
 Doc = dict[str, Any]
 

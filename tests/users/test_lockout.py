@@ -6,7 +6,7 @@ import pytest
 
 from couchette.errors import Forbidden
 from couchette.limits import LOCKOUT_FAILURES, LOCKOUT_S, LOCKOUTS_MAX
-from couchette.server.lockout import Lockout
+from couchette.users.lockout import Lockout
 
 ADA = ("ada", "salt", "192.0.2.1")
 

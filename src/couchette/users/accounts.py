@@ -1,8 +1,9 @@
 """The users that exist, and whether a password is theirs.
 
-Administrators come from the program that runs the server; everybody else is a document ``org.couchdb.user:NAME`` in
-the database ``_users``. Deriving a key from a password takes half a second by design. So what was verified is
-remembered, as a keyed digest, until the process ends or the document changes; and what fails is counted.
+Administrators are the program's, or were added to the folder (``admins``); everybody else is a document
+``org.couchdb.user:NAME`` in the database ``_users``. Deriving a key from a password takes half a second by design. So
+what was verified is remembered, as a keyed digest, until the process ends or the document changes; and what fails is
+counted.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from couchette import surroundings
 from couchette.environment import Environment
 from couchette.errors import BadRequest, Conflict, CouchetteError, NotFound, Unauthorized
 from couchette.limits import PBKDF2_ITERATIONS, VERIFIED_MAX
-from couchette.server import passwords
-from couchette.server.identity import ADMIN_ROLE, User
-from couchette.server.lockout import Lockout
+from couchette.users import passwords, rules, totp
+from couchette.users.admins import Admins
+from couchette.users.lockout import Lockout
+from couchette.users.user import ADMIN_ROLE, PREFIX, User
 from couchette.wire.names import USERS
-
-PREFIX: Final = "org.couchdb.user:"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Accounts:
         """
         self.iterations = iterations
         self._environment = environment
-        self._admins = {name: _admin(name, text, iterations) for name, text in admins.items()}
+        self.admins = Admins(environment, admins, iterations=iterations)
         self._lockout = Lockout(time.monotonic)
         self._lock = threading.Lock()
         self._verified: OrderedDict[bytes, None] = OrderedDict()
@@ -66,18 +67,19 @@ class Accounts:
     @property
     def has_admins(self) -> bool:
         """Whether there is an administrator; without one, everybody is."""
-        return bool(self._admins)
+        return bool(self.admins)
 
     def find(self, name: str) -> Account | None:
         """The user of this name. An administrator's document, if there is one, adds its roles."""
         doc = self._document(name)
-        if name not in self._admins:
+        admin = self.admins.find(name)
+        if admin is None:
             return None if doc is None else Account(User(name, _roles(doc)), doc, True)
         roles = () if doc is None else _roles(doc)
-        return Account(User(name, (ADMIN_ROLE, *roles)), self._admins[name], False)
+        return Account(User(name, (ADMIN_ROLE, *roles)), admin, False)
 
-    def login(self, name: str, password: str, address: str) -> Account:
-        """The user with this name and password.
+    def login(self, name: str, password: str, address: str, *, token: str = "") -> Account:
+        """The user with this name and password, and with this one-time ``token``, if its document asks for one.
 
         Raises:
             Unauthorized: there is none.
@@ -88,13 +90,28 @@ class Accounts:
             raise wrong_password()
         key = (name, account.salt, address)
         self._lockout.check(key)
-        if not self._is_verified(account, password):
+        is_right = self._is_verified(account, password)
+        if is_right and totp.is_wanted(account.members):
+            is_right = totp.verify(account.members, token, surroundings.now().timestamp())
+        if not is_right:
             self._lockout.fail(key)
             raise wrong_password()
         self._lockout.succeed(key)
         if account.stored and passwords.is_outdated(account.members, iterations=self.iterations):
             return self._upgraded(account, password)
         return account
+
+    def sign_up(self, doc: Mapping[str, Any], *, by: User) -> dict[str, Any]:
+        """Store the document of a new user, with a plain ``password``; return ``{"ok", "id", "rev"}``.
+
+        Raises:
+            Conflict: there is a user of this name.
+            Forbidden: the document is no user's, or ``by`` may not store it; see :mod:`couchette.users.rules`.
+        """
+        # What is wrong with a document shows without the half second that its password takes.
+        rules.validate(doc, None, by, is_admin=by.is_admin)
+        stored: dict[str, Any] = self._environment[USERS].put(rules.prepare(doc, iterations=self.iterations))
+        return stored
 
     def _is_verified(self, account: Account, password: str) -> bool:
         """Whether the password is right; a user is verified once, and remembered by what it was verified against."""
@@ -135,14 +152,6 @@ _VERIFIED_BY: Final = ("password_scheme", "pbkdf2_prf", "salt", "iterations", "d
 def wrong_password() -> CouchetteError:
     """The error for an unknown name as well as for a wrong password, so that names cannot be tried out."""
     return Unauthorized("Name or password is incorrect.", "Check both; names are case-sensitive.")
-
-
-def _admin(name: str, text: str, iterations: int) -> dict[str, Any]:
-    if not name or ":" in name or name.startswith("_") or not name.isprintable():
-        raise BadRequest(f"{name!r} cannot be the name of an administrator.", "Leave out colons; begin with a letter.")
-    if not text:
-        raise BadRequest(f"The password of {name!r} is empty.", "Give the administrator a password.")
-    return passwords.parse_admin(text) or passwords.derive(text, iterations=iterations)
 
 
 def _roles(doc: Mapping[str, Any]) -> tuple[str, ...]:

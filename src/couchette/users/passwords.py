@@ -99,5 +99,12 @@ def parse_admin(text: str) -> dict[str, Any] | None:
     return None
 
 
+def admin_line(members: Mapping[str, Any]) -> str:
+    """The line of CouchDB's configuration that :func:`parse_admin` reads these members from."""
+    if members["password_scheme"] == "simple":
+        return f"-hashed-{members['password_sha']},{members['salt']}"
+    return f"-pbkdf2:{members['pbkdf2_prf']}-{members['derived_key']},{members['salt']},{members['iterations']}"
+
+
 def _same(made: str, stored: object) -> bool:
     return isinstance(stored, str) and hmac.compare_digest(made.encode(), stored.encode("utf-8", "replace"))
