@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from couchette import errors
-from couchette.functions import DesignFunctions, check_design, parse_response
+from couchette.functions import DesignFunctions, Response, check_design, check_written, checked_response, parse_response
 
 GOLDEN = Path(__file__).parents[1] / "conformance" / "golden"
 FUNCTIONS = {
@@ -296,6 +296,52 @@ def test_a_wrong_response_object_is_refused(answer):
     with pytest.raises(errors.FunctionFailed) as raised:
         parse_response(answer)
     assert raised.value.error == "external_response_error"
+
+
+def test_an_answer_is_checked_as_a_client_gets_it():
+    answer = {"code": 203, "headers": {"x-THING": 1}, "json": {"a": 1}}
+    response = checked_response(answer)
+    assert response == Response(203, {"X-Thing": "1", "Content-Type": "application/json"}, b'{"a":1}\n')
+    assert (response.text, response.json()) == ('{"a":1}\n', {"a": 1})
+    assert checked_response({"headers": {"a": "b"}}, text="sent") == Response(200, {"A": "b"}, b"sent")
+    assert checked_response({"base64": "/w=="}).text == "\ufffd"
+    for wrong in ({"code": 101}, {"headers": {"a b": "c"}}, {"headers": {"": "c"}}):
+        with pytest.raises(errors.FunctionFailed, match="Invalid data from external server: (code 101|header)"):
+            checked_response(wrong)
+
+
+def test_what_a_function_provides_may_be_bytes(functions):
+    source = "function() { provides('html', function() { return {base64: 'aGk='} }) }"
+    answer = functions({"shows": {"s": source}}).show("s", None, {})
+    assert parse_response(answer) == Response(200, {"Content-Type": "text/html; charset=utf-8"}, b"hi", is_binary=True)
+
+
+@pytest.mark.parametrize(
+    ("thrown", "expected"),
+    [
+        ("new TypeError('x')", ("TypeError", "x")),
+        ("'text'", None),
+        ("Object.defineProperty(new Error(), 'name', {get() { throw 1 }})", None),
+    ],
+)
+def test_an_error_tells_which_exception_a_function_threw(functions, thrown, expected):
+    made = functions({"shows": {"s": f"function() {{ throw {thrown} }}"}})
+    with pytest.raises(errors.FunctionFailed) as raised:
+        made.show("s", None, {})
+    assert (raised.value.error, raised.value.thrown) == ("render_error", expected)
+
+
+def test_a_written_design_document_is_checked_unless_it_is_replicated_or_none():
+    wrong = {"_id": "_design/d", "views": {"v": {"map": "function("}}}
+    with pytest.raises(errors.CompilationFailed):
+        check_written(wrong, new_edits=True)
+    check_written(wrong, new_edits=False)
+    check_written({**wrong, "_id": "d"}, new_edits=True)
+    check_written({**wrong, "_deleted": True}, new_edits=True)
+    partitioned = {"_id": "_design/d", "options": {"partitioned": True}}
+    with pytest.raises(errors.BadRequest, match="partitioned option cannot be true"):
+        check_written(partitioned, new_edits=True)
+    check_written(partitioned, new_edits=True, partitioned=True)
 
 
 @pytest.mark.parametrize("exchange", ON_SAVE)

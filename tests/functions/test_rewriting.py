@@ -80,3 +80,10 @@ def test_a_rule_needs_a_target():
 def test_a_json_parameter_must_be_json():
     with pytest.raises(errors.BadRequest, match="invalid UTF-8 JSON"):
         rewritten([{"to": "x"}], "a", [("key", "{")])
+
+
+def test_the_rest_may_be_bound_for_the_query_as_before_couchdb_2():
+    rules = parse_rules([{"from": "/a/*", "to": "x/*", "query": {"n": "*"}}])
+    assert rewrite_path(rules, "GET", ["a", "b", "c"], [], BASE) == f"{BASE}/x/b/c?n=%2A"
+    assert rewrite_path(rules, "GET", ["a", "b", "c"], [], BASE, binds_rest=True) == f"{BASE}/x/b/c?n=b"
+    assert rewrite_path(rules, "GET", ["a"], [], BASE, binds_rest=True) == f"{BASE}/x?n=%2A"

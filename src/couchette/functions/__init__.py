@@ -13,18 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from couchette.functions.checking import check_design
+from couchette.functions.checking import check_design, check_written
 from couchette.functions.design import DesignFunctions, Listing
 from couchette.functions.engine import Engine, Limits
 from couchette.functions.indexers import JavaScriptIndexer, PythonIndex, PythonIndexer
 from couchette.functions.mappers import JavaScriptMapper, PythonMap, PythonMapper
 from couchette.functions.protocols import Emitted, Indexed, Indexer, Mapper, Reducer
 from couchette.functions.python import PythonFunctions
-from couchette.functions.responses import Response, parse_response
-from couchette.functions.rewriting import Rule, parse_rules, rewrite_path
+from couchette.functions.responses import Response, checked_response, parse_response
+from couchette.functions.rewriting import JSON_PARAMETERS, Rule, parse_rules, rewrite_path
 from couchette.functions.scripted import PythonReduce, overflow, reducer
 
 __all__ = [
+    "JSON_PARAMETERS",
     "DesignFunctions",
     "Emitted",
     "Engine",
@@ -41,6 +42,8 @@ __all__ = [
     "Response",
     "Rule",
     "check_design",
+    "check_written",
+    "checked_response",
     "javascript_indexer",
     "javascript_mapper",
     "overflow",

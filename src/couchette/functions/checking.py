@@ -5,9 +5,10 @@ wrong; so is it in CouchDB."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
-from couchette.errors import BadRequest, CompilationFailed
+from couchette.errors import BadRequest, CompilationFailed, MissingExtra
 from couchette.functions.engine import Engine
 from couchette.functions.reducers import builtin
 
@@ -30,6 +31,21 @@ def check_design(design: Mapping[str, Any]) -> None:
         _check_view(name, view, dict if design.get("language") == "query" else str)
     if design.get("language", "javascript") == "javascript" and views:
         _compile_views(views)
+
+
+def check_written(doc: Mapping[str, Any], *, new_edits: bool, partitioned: bool = False) -> None:
+    """Refuse a design document whose members or functions are wrong; replicated ones are taken as they are.
+
+    Any document may be given; ``partitioned`` says whether the database is. Without quickjs the functions are nobody's
+    to compile here, and it may be stored all the same. Raises BadRequest, as :func:`check_design`.
+    """
+    if new_edits and str(doc.get("_id")).startswith("_design/") and doc.get("_deleted") is not True:
+        options = doc.get("options")
+        if isinstance(options, dict) and options.get("partitioned") is True and not partitioned:
+            reason = "partitioned option cannot be true in a non-partitioned database."
+            raise BadRequest(reason, "Leave it out.", error="invalid_design_doc")
+        with suppress(MissingExtra):
+            check_design(doc)
 
 
 def _check_members(design: Mapping[str, Any]) -> None:

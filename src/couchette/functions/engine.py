@@ -226,7 +226,7 @@ def _read_answer(text: str, decode: Decoder = decode_any) -> Any:
     raise _error(*error)
 
 
-def _error(word: Any = "unnamed_error", reason: Any = "", *_more: Any) -> CouchetteError:
+def _error(word: Any = "unnamed_error", reason: Any = "", thrown: Any = None, *_more: Any) -> CouchetteError:
     """The error that a function threw as an answer: a word and a reason, which it may have filled with anything."""
     word = word if isinstance(word, str) else jsonio.dumps(word).decode()
     reason = reason if isinstance(reason, str) else jsonio.dumps(reason).decode()
@@ -234,4 +234,7 @@ def _error(word: Any = "unnamed_error", reason: Any = "", *_more: Any) -> Couche
         return CompilationFailed(reason)
     if status := _STATUSES.get(word):
         return from_answer(status, word, reason)
-    return FunctionFailed(reason, error=word)
+    failed = FunctionFailed(reason, error=word)
+    if isinstance(thrown, list) and len(thrown) == 2 and all(isinstance(text, str) for text in thrown):
+        failed.thrown = (thrown[0], thrown[1])
+    return failed

@@ -22,7 +22,8 @@ from urllib.parse import quote_plus, urlencode
 from couchette import jsonio
 from couchette.errors import FunctionFailed
 
-_JSON_PARAMETERS: Final = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
+JSON_PARAMETERS: Final = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
+"""Parameters whose values are JSON in a query string, texts too."""
 _CLIMBS_MAX: Final = 2
 
 
@@ -47,7 +48,13 @@ def parse_rules(rules: Sequence[Any]) -> list[Rule]:
 
 
 def rewrite_path(
-    rules: Sequence[Rule], method: str, parts: Sequence[str], query: Sequence[tuple[str, str]], base: str
+    rules: Sequence[Rule],
+    method: str,
+    parts: Sequence[str],
+    query: Sequence[tuple[str, str]],
+    base: str,
+    *,
+    binds_rest: bool = False,
 ) -> str | None:
     """The path and query that a request stands for, encoded; None when no rule fits (404 not_found).
 
@@ -56,8 +63,9 @@ def rewrite_path(
         parts: of the path after ``_rewrite``, decoded.
         query: parameters of the request, decoded; those that CouchDB reads as JSON must be JSON.
         base: the encoded path of the design document: ``/db/_design/x``.
+        binds_rest: whether ``*`` in a rule's query stands for the first part that ``*`` took, as before CouchDB 2.
     """
-    given = {name: jsonio.loads(value) if name in _JSON_PARAMETERS else value for name, value in query}
+    given = {name: jsonio.loads(value) if name in JSON_PARAMETERS else value for name, value in query}
     for rule in rules:
         if rule.method not in (None, method):
             continue
@@ -65,7 +73,7 @@ def rewrite_path(
         if matched is None:
             continue
         rest, bound = matched
-        known = {**given, **bound}
+        known = {**given, **bound, **({"*": rest[0]} if binds_rest and rest else {})}
         own = {name: _replaced(value, known, rule.formats) for name, value in rule.query.items()}
         final = {**known, **own}
         path = _normalized(f"{base}/{'/'.join(_target(rule.target, final, rest))}")
@@ -146,7 +154,7 @@ def _target(target: tuple[str, ...], known: Mapping[str, Any], rest: Sequence[st
 
 
 def _parameter(name: str, value: Any) -> str:
-    if name in _JSON_PARAMETERS or not isinstance(value, str):
+    if name in JSON_PARAMETERS or not isinstance(value, str):
         return jsonio.dumps(value).decode()
     return value
 

@@ -149,7 +149,7 @@ function wrap(value) {
 function renderError(thrown) {
   if (isExhaustion(thrown) || isAnswer(thrown)) return thrown;
   if (thrown && thrown.error && thrown.reason) return ["error", thrown.error, thrown.reason];
-  return ["error", "render_error", `function raised error: ${describe(thrown)} \nstacktrace: ${traceback(thrown)}`];
+  return ["error", "render_error", `function raised error: ${describe(thrown)} \nstacktrace: ${traceback(thrown)}`, identity(thrown)];
 }
 
 function show({ name, doc, req }) {
@@ -164,6 +164,7 @@ function show({ name, doc, req }) {
     if (provided.length) {
       const rest = wrap(runProvided(req) || {});
       answer.body = (answer.body ?? "") + chunks.join("") + (rest.body ?? "");
+      if (rest.base64 !== undefined && !answer.body) [answer.base64, answer.body] = [rest.base64, undefined];
       withType(answer);
     }
     return JSON.stringify(answer);

@@ -63,6 +63,15 @@ function describe(thrown) {
   }
 }
 
+// The name and the message of an exception.
+function identity(thrown) {
+  try {
+    return thrown instanceof Error ? [String(thrown.name), String(thrown.message)] : null;
+  } catch {
+    return null;
+  }
+}
+
 function traceback(thrown) {
   try {
     return thrown instanceof Error ? String(thrown.stack) : "";

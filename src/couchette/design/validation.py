@@ -8,7 +8,8 @@ conflict. An edit that would be a conflict is not judged, as in CouchDB, and is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,8 @@ from couchette.functions import DesignFunctions
 from couchette.limits import VALIDATORS_MAX
 from couchette.pool import Pool
 from couchette.store import Edit
+
+Doc = dict[str, Any]
 
 
 class Validators:
@@ -36,8 +39,8 @@ class Validators:
         Raises what makes a function fail: FunctionFailed, MissingExtra. Nothing may be written then.
         """
         refusals: list[CouchetteError | None] = [None] * len(edits)
-        with self._lock:
-            for functions in self._current(pool):
+        with self._current(pool) as current:
+            for functions in current:
                 pairs = [(edit.doc, edit.old) for edit in edits]
                 found = functions.validate_all(pairs, user_ctx, sec_obj)
                 refusals = [first or other for first, other in zip(refusals, found, strict=True)]
@@ -46,23 +49,35 @@ class Validators:
 
     def judges(self, pool: Pool) -> bool:
         """Whether any design document has a validation function at the moment."""
-        with self._lock:
-            return bool(self._current(pool))
+        with self._current(pool) as current:
+            return bool(current)
 
     def close(self) -> None:
         """End all engines."""
         with self._lock:
             self._drop(list(self._kept))
 
-    def _current(self, pool: Pool) -> list[DesignFunctions]:
-        """The functions that hold now; those of superseded design documents are dropped."""
+    @contextmanager
+    def _current(self, pool: Pool) -> Iterator[list[DesignFunctions]]:
+        """The functions that hold now, which none can end meanwhile; those of superseded design documents are dropped.
+
+        Nothing is read with the lock held: a read may wait for a transaction, whose thread may wait for the lock.
+        """
         keys = pool.read(store.design_revs)
-        self._drop(self._kept.keys() - set(keys))
-        for key in keys:
-            if key not in self._kept:
-                design = pool.read(store.get, key[0], rev=key[1])
-                self._kept[key] = DesignFunctions(design) if "validate_doc_update" in design else None
-        return [functions for key in keys if (functions := self._kept[key]) is not None]
+        designs: dict[tuple[str, str], Doc] = {}
+        while True:
+            for key in keys:
+                if key not in self._kept and key not in designs:
+                    designs[key] = pool.read(store.get, key[0], rev=key[1])
+            with self._lock:
+                if any(key not in self._kept and key not in designs for key in keys):
+                    continue  # Another thread saw other design documents in between, and dropped ours.
+                self._drop(self._kept.keys() - set(keys))
+                for key, design in designs.items():
+                    if key not in self._kept:
+                        self._kept[key] = DesignFunctions(design) if "validate_doc_update" in design else None
+                yield [functions for key in keys if (functions := self._kept[key]) is not None]
+                return
 
     def _shrink(self) -> None:
         running = [key for key, functions in self._kept.items() if functions is not None]

@@ -1,4 +1,4 @@
-"""Design functions that the server keeps compiled: those in JavaScript take a thread and some memory each.
+"""Design functions that are kept compiled: those in JavaScript take a thread and some memory each.
 
 A design document's functions are made when they are first asked for and kept while its revision stands, until others
 were used more recently. What is dropped lives on for whoever is still using it, such as a feed, and ends when that
@@ -10,16 +10,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from couchette.database import Database
 from couchette.functions import DesignFunctions
 from couchette.limits import DESIGNS_KEPT_MAX
+from couchette.pool import Pool
 from couchette.store import read_meta
+
+if TYPE_CHECKING:
+    from couchette.database import Database
 
 
 class Designs:
-    """The design functions of an app, by database, design document and revision. Safe to use from many threads."""
+    """Design functions by database, design document and revision. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,3 +52,17 @@ class Designs:
             self._kept.clear()
         for functions in kept:
             functions.close()
+
+
+_designs: WeakKeyDictionary[Pool, Designs] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def designs_of(pool: Pool) -> Designs:
+    """The functions that programs call of the database with this pool; they end when it is closed."""
+    with _making:
+        found = _designs.get(pool)
+        if found is None:
+            found = _designs[pool] = Designs()
+            pool.on_close(found.close)
+        return found
