@@ -67,6 +67,14 @@ def test_a_url_that_names_no_database_is_refused_without_showing_the_password(ur
     assert "host" in str(caught.value) or "http:///db" in str(caught.value)
 
 
+def test_a_server_has_a_url_too_and_a_database_is_below_one():
+    server = DatabaseUrl.parse_server("https://ada:pw@Host:443/couch//")
+    assert (server.base, server.auth, server.server) == ("https://host/couch", ("ada", "pw"), "https://host/couch")
+    assert DatabaseUrl.parse_server("http://host:5984").base == "http://host:5984"
+    database = DatabaseUrl.parse("https://host/couch/a%2Fb%2B")
+    assert (database.name, database.server) == ("a/b+", "https://host/couch")
+
+
 def test_an_at_sign_in_the_path_is_no_credential():
     assert without_credentials("http://host/a@b") == "http://host/a@b"
 

@@ -23,8 +23,11 @@ DATABASE_MISSING = "Database does not exist."
 """CouchDB's words for it, by which our tree knows it; PouchDB's server says ``no_db_file``, as CouchDB 1 did."""
 
 
-def read_json(response: httpx.Response, url: str, credentials_remedy: str) -> Any:
-    """The body of a good answer; a bad one is raised. ``url`` has no credentials: it is shown."""
+def read_json(response: httpx.Response, url: str, credentials_remedy: str, tries: int = 1) -> Any:
+    """The body of a good answer; a bad one is raised. ``url`` has no credentials: it is shown.
+
+    ``tries`` is how often a server in trouble was asked.
+    """
     if response.status_code == 407:
         raise proxy_refusal()
     if response.is_redirect:
@@ -42,7 +45,7 @@ def read_json(response: httpx.Response, url: str, credentials_remedy: str) -> An
     if reason == "no_db_file":
         reason = DATABASE_MISSING
     kind = type(from_answer(response.status_code, error, reason))
-    raise from_answer(response.status_code, error, reason, _hint(kind, url, credentials_remedy))
+    raise from_answer(response.status_code, error, reason, _hint(kind, url, credentials_remedy, tries))
 
 
 def proxy_refusal() -> Unauthorized:
@@ -61,7 +64,7 @@ def _body_without_json(response: httpx.Response, url: str, cause: CouchetteError
     ) from cause
 
 
-def _hint(kind: type[CouchetteError], url: str, credentials_remedy: str) -> str:
+def _hint(kind: type[CouchetteError], url: str, credentials_remedy: str, tries: int) -> str:
     """What to do about an error of this kind, with the URL that gave it."""
     if issubclass(kind, Unauthorized):
         return f"{credentials_remedy.rstrip('.')} (for {url})."
@@ -71,6 +74,6 @@ def _hint(kind: type[CouchetteError], url: str, credentials_remedy: str) -> str:
         return f"There is no database at {url}; create it, or replicate with create_target."
     if issubclass(kind, TooManyRequests):
         return f"{url} put us off {limits.HTTP_BUSY_RETRIES + 1} times; try again later, or ask for less at a time."
-    if issubclass(kind, RemoteError):
-        return f"{url} failed {limits.HTTP_RETRIES + 1} times; try again later."
+    if issubclass(kind, RemoteError) and tries > 1:
+        return f"{url} failed {tries} times; try again later."
     return f"From {url}."

@@ -51,7 +51,7 @@ def authenticator(auth: Auth | None, log_in: LogIn) -> Authenticator:
     if auth is None:
         return _Fixed({}, "No credentials were given")
     if isinstance(auth, SessionAuth):
-        return _Session(auth, log_in)
+        return Session(auth, log_in)
     if isinstance(auth, BearerAuth):
         return _Bearer(auth)
     if isinstance(auth, httpx.Auth):
@@ -81,7 +81,7 @@ class _Fixed:
         """Nothing is renewed."""
 
 
-class _Session:
+class Session:
     """A cookie that is good for a while. CouchDB takes an expired one for no credentials at all, and a database that
     anyone may read then answers as if nothing were wrong: it is renewed by the clock, and not only after a 401."""
 
@@ -104,16 +104,20 @@ class _Session:
         await self._replace(refused["Cookie"].removeprefix("AuthSession="))
         return True
 
+    async def open(self) -> httpx.Response:
+        """Log in; give the server's answer. Raises Unauthorized."""
+        self._cookie = ""
+        response = await self._log_in(self._form)
+        self.observe(response)
+        if not self._cookie:
+            raise NotCouchDB("The answer to _session holds no session cookie.", "Use BasicAuth for this server.")
+        return response
+
     async def _replace(self, old: str) -> None:
         """Log in, unless another task has done so while we waited for it."""
         async with self._lock:
-            if self._cookie != old:
-                return
-            self._cookie = ""
-            response = await self._log_in(self._form)
-            self.observe(response)
-            if not self._cookie:
-                raise NotCouchDB("The answer to _session holds no session cookie.", "Use BasicAuth for this server.")
+            if self._cookie == old:
+                await self.open()
 
     def observe(self, response: httpx.Response) -> None:
         for line in response.headers.get_list("set-cookie"):

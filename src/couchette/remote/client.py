@@ -1,9 +1,10 @@
-"""HTTP to one database: requests that are repeated while it is sensible, and answers in our error tree.
+"""HTTP to one database or server: requests that are repeated while it is sensible, and answers in our error tree.
 
-Every request here may be repeated: reads, writes with ``new_edits=false``, ``_local`` documents (whose conflict the
-caller resolves) and the creation of a database (which then exists). So a network error, 429, 500, 502, 503 or 504
-is met with a few repeats after growing pauses, or when the server says (:mod:`couchette.remote.hosts`). One case is
-not: a host that has never answered is more likely a wrong address than a weak line, and is reported at once.
+Every request of a replication may be repeated: reads, writes with ``new_edits=false``, ``_local`` documents (whose
+conflict the caller resolves) and the creation of a database (which then exists). So a network error, 429, 500, 502, 503
+or 504 is met with a few repeats after growing pauses, or when the server says (:mod:`couchette.remote.hosts`). One case
+is not: a host that has never answered is more likely a wrong address than a weak line, and is reported at once. What a
+program asks for itself is repeated less (:class:`Repeats`).
 
 A 401 is given to the authenticator, once; if it knows no better credentials, the answer is our Unauthorized.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Final
@@ -22,23 +24,23 @@ import anyio
 import httpx
 
 from couchette import jsonio, limits
-from couchette.access import TLS, Access
+from couchette.access import TLS, Access, Auth, SessionAuth
 from couchette.errors import BadRequest, CouchetteError, MissingExtra, NotFound, Unreachable
 from couchette.remote import carried
 from couchette.remote.answers import proxy_refusal, read_json
-from couchette.remote.authentication import Authenticator, authenticator
-from couchette.remote.hosts import Host, host_of, pause_s, retry_after_s
+from couchette.remote.authentication import Authenticator, Session, authenticator
+from couchette.remote.hosts import Host, host_of
+from couchette.remote.repeats import FREELY, IN_TROUBLE, Repeats, asked_pause_s
 from couchette.remote.request_body import Body, RequestBody
 from couchette.remote.tls import make_context, tls_failure
 from couchette.remote.url import DatabaseUrl, origin_of, query
 
-IN_TROUBLE: Final = frozenset({500, 502, 503, 504})
-"""Answers of a server or proxy in trouble, which a later try may better."""
-PUT_OFF: Final = frozenset({429, 503})
-"""Answers of a server that has too much to do."""
 JSON_TYPE: Final = "application/json"
 PLAIN_BYTES: Final = {"Accept": "*/*", "Accept-Encoding": "identity"}
 """Headers of a request for content as it is, not compressed for the way."""
+
+Transport = httpx.AsyncBaseTransport
+"""What carries requests in place of the network."""
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
@@ -56,19 +58,32 @@ class Request:
     """Silence after which it is given up, where that is not the client's usual one."""
     waiting: bool = False
     """Whether the server answers when there is something to say, as a live feed does."""
+    repeats: Repeats = FREELY
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer whose body is still on its way, in the encoding that its headers name."""
+    """An answer whose body is still on its way, in the encoding that its headers name unless it is decoded."""
 
     status: int
     headers: httpx.Headers
     chunks: AsyncIterator[bytes]
 
 
+@dataclass
+class _Line:
+    """Connections to a server and the credentials used on them, which the clients of several databases may share."""
+
+    auth: Auth | None
+    authenticator: Authenticator
+    http: httpx.AsyncClient | None = None
+    uses: int = 0
+
+
 class Client:
-    """Requests to the database at ``url``. An asynchronous context manager, which may be entered again inside itself.
+    """Requests to the database, or server, at ``url``.
+
+    An asynchronous context manager, which may be entered again inside itself.
 
     ``transport`` replaces the network, as in tests: any httpx transport.
     """
@@ -77,27 +92,43 @@ class Client:
         self, url: DatabaseUrl, access: Access | None = None, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self.url = url.base
+        self._session_url = url.server + "/_session"
         self._access = access or Access()
-        self._auth = url.auth if self._access.auth is None else self._access.auth
         self._headers = _checked_headers(self._access.headers or {})
         self._transport = transport
-        self._http: httpx.AsyncClient | None = None
-        self._uses = 0
-        self._authenticator: Authenticator = authenticator(self._auth, self._log_in)
+        auth = url.auth if self._access.auth is None else self._access.auth
+        self._line = _Line(auth, authenticator(auth, self._log_in))
+
+    def at(self, url: str) -> Client:
+        """A client of another address of the same server, over the same connections, with the same credentials."""
+        other = copy(self)
+        other.url = url
+        return other
+
+    def apart(self, access: Access | None = None) -> Client:
+        """A client of this address with connections of its own, and with what ``access`` says in place of what we do.
+
+        A client belongs to one event loop; this is how the same address is used in another.
+        """
+        given = {name: value for name, value in vars(access or Access()).items() if value is not None}
+        known = replace(self._access, auth=self._line.auth)
+        return Client(DatabaseUrl(self.url, None), replace(known, **given), transport=self._transport)
 
     async def __aenter__(self) -> Client:
-        if self._http is None:
-            self._http = self._new_http()
-            self._authenticator = authenticator(self._auth, self._log_in)
-        self._uses += 1
+        line = self._line
+        if line.http is None:
+            line.http = self._new_http()
+            line.authenticator = authenticator(line.auth, self._log_in)
+        line.uses += 1
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._uses -= 1
-        if self._uses == 0 and self._http is not None:
-            http, self._http = self._http, None
+        line = self._line
+        line.uses -= 1
+        if line.uses == 0 and line.http is not None:
+            http, line.http = line.http, None
             with anyio.CancelScope(shield=True):
                 await http.aclose()
 
@@ -130,9 +161,9 @@ class Client:
         """Send a request and give its whole answer, whatever it says, for :meth:`read_json` or the caller to judge."""
         return await self._answer(request)
 
-    def read_json(self, response: httpx.Response) -> Any:
-        """The JSON of a good answer; a bad one is raised."""
-        return read_json(response, self.url, self._authenticator.remedy)
+    def read_json(self, response: httpx.Response, *, tries: int = limits.HTTP_RETRIES + 1) -> Any:
+        """The JSON of a good answer; a bad one is raised. ``tries``: how often a server in trouble was asked."""
+        return read_json(response, self.url, self._line.authenticator.remedy, tries)
 
     async def get_bytes(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """GET plain bytes: an attachment's content."""
@@ -142,8 +173,9 @@ class Client:
         return response.content
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[Answer]:
-        """Send a request and give the answer while it arrives; a bad one is raised.
+    async def stream(self, request: Request, *, decoded: bool = False) -> AsyncIterator[Answer]:
+        """Send a request and give the answer while it arrives, ``decoded`` from the encoding of the way if that is
+        wanted; a bad one is raised.
 
         Repeats end with the answer's head: what breaks in the block is raised as Unreachable, as is silence.
         """
@@ -152,7 +184,7 @@ class Client:
             if response.is_error or response.is_redirect:
                 await response.aread()
                 self.read_json(response)
-            chunks = _chunks(response)
+            chunks = response.aiter_bytes() if decoded else _chunks(response)
             try:
                 yield Answer(response.status_code, response.headers, chunks)
             finally:
@@ -168,19 +200,35 @@ class Client:
         address = f"{self.url}/{path}" if path else self.url
         return f"{address}?{query(params)}" if params else address
 
+    # -- Sessions -------------------------------------------------------------------------------------
+
+    async def log_in(self, auth: SessionAuth) -> Any:
+        """Open a session and use it from now on, here and at :meth:`at`; give the server's answer."""
+        session = Session(auth, self._log_in)
+        answer = self.read_json(await session.open())
+        self._line.auth, self._line.authenticator = auth, session
+        return answer
+
+    async def log_out(self) -> Any:
+        """End the session, and use no credentials from now on; give the server's answer."""
+        answer = self.read_json(await self._answer(Request("DELETE", self._session_url, {"Accept": JSON_TYPE})))
+        self._line.auth, self._line.authenticator = None, authenticator(None, self._log_in)
+        return answer
+
     # -- How they are sent ----------------------------------------------------------------------------
 
     async def _answer(self, request: Request, *, stream: bool = False) -> httpx.Response:
         """The answer, whatever its status, after the repeats that make sense and with the best credentials."""
         refused: dict[str, str] | None = None
         while True:
-            credentials = await self._authenticator.headers()
+            used = self._line.authenticator
+            credentials = await used.headers()
             response = await self._repeated(request, credentials, stream=stream)
             if response.status_code != 401 or refused is not None:
-                self._authenticator.observe(response)
+                used.observe(response)
                 return response
             refused = credentials
-            if not await self._authenticator.renew(refused):
+            if not await used.renew(refused):
                 return response
             await response.aclose()
 
@@ -198,13 +246,15 @@ class Client:
             except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as exc:
                 if failures > limits.HTTP_RETRIES or not _may_pass(exc, request, host):
                     # A traceback would show the text of a malformed header.
-                    raise self._failure(exc) from None if isinstance(exc, httpx.LocalProtocolError) else exc
+                    raise self._failure(exc, request.repeats.remark) from (
+                        None if isinstance(exc, httpx.LocalProtocolError) else exc
+                    )
                 await host.rest(failures, until_recovered=True)
                 continue
-            pause = _asked_pause_s(response, failures)
+            pause = asked_pause_s(response, failures, request.repeats)
             if pause is not None:
                 host.throttled(begun_at, pause)
-            elif response.status_code not in IN_TROUBLE:
+            elif response.status_code not in request.repeats.statuses:
                 host.succeeded()
                 return response
             if failures > (limits.HTTP_RETRIES if response.status_code in IN_TROUBLE else limits.HTTP_BUSY_RETRIES):
@@ -214,10 +264,11 @@ class Client:
                 await host.rest(failures, until_recovered=False)
 
     async def _send(self, request: Request, credentials: Mapping[str, str], *, stream: bool) -> httpx.Response:
-        assert self._http is not None, "the client is used outside of its context"
+        http = self._line.http
+        assert http is not None, "the client is used outside of its context"
         silence_s = request.silence_s or self._access.timeout or limits.HTTP_TIMEOUT_S
         body = RequestBody(request.content)
-        built = self._http.build_request(
+        built = http.build_request(
             request.method,
             request.address,
             headers={**self._headers, **request.headers, **credentials},
@@ -226,23 +277,23 @@ class Client:
         )
         built.stream = body
         try:
-            return await self._http.send(built, stream=stream)
+            return await http.send(built, stream=stream)
         finally:
             with anyio.CancelScope(shield=True):
                 await body.aclose()
 
     async def _log_in(self, form: bytes) -> httpx.Response:
-        """POST the name and password to the server's ``_session``, beside the database."""
+        """POST the name and password to the server's ``_session``."""
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-        address = self.url.rpartition("/")[0] + "/_session"
-        response = await self._repeated(Request("POST", address, headers, form), {}, stream=False)
+        response = await self._repeated(Request("POST", self._session_url, headers, form), {}, stream=False)
         try:
-            self.read_json(response)
+            read_json(response, self.url, Session.remedy)
         except NotFound as exc:
-            raise BadRequest("The server has no cookie sessions.", f"{address} is not there; use BasicAuth.") from exc
+            hint = f"{self._session_url} is not there; use BasicAuth."
+            raise BadRequest("The server has no cookie sessions.", hint) from exc
         return response
 
-    def _failure(self, exc: Exception) -> CouchetteError:
+    def _failure(self, exc: Exception, remark: str = FREELY.remark) -> CouchetteError:
         """What a failed request means. The text of a request that cannot be sent may hold its headers: not shown."""
         if isinstance(exc, httpx.LocalProtocolError):
             return BadRequest("The request cannot be sent.", f"To {self.url}: a header or the address is malformed.")
@@ -254,14 +305,14 @@ class Client:
         detail = str(exc) or type(exc).__name__
         return Unreachable(
             "The database cannot be reached.",
-            f"{self.url}: {detail}. Check the address and that the server runs; what was replicated is kept.",
+            f"{self.url}: {detail}. Check the address and that the server runs{remark and '; '}{remark}.",
         )
 
     def _new_http(self) -> httpx.AsyncClient:
         tls, proxy = self._access.tls, self._access.proxy
         try:
             return httpx.AsyncClient(
-                auth=self._auth if isinstance(self._auth, httpx.Auth) else None,
+                auth=self._line.auth if isinstance(self._line.auth, httpx.Auth) else None,
                 limits=httpx.Limits(max_connections=limits.HTTP_CONNECTIONS),
                 headers={"User-Agent": "couchette"},
                 # No cookie of a server is kept but the session's, by its authenticator.
@@ -315,18 +366,10 @@ def _may_pass(exc: Exception, request: Request, host: Host) -> bool:
     """Whether another try may have more luck. The silence of a feed is its reader's to judge."""
     if request.waiting and isinstance(exc, httpx.ReadTimeout):
         return False
+    if not request.repeats.unanswered and not isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
+        return False
     if isinstance(exc, httpx.InvalidURL | httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.ProxyError):
         return False
     if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout) and not host.answered:
         return False
     return tls_failure(exc, "") is None
-
-
-def _asked_pause_s(response: httpx.Response, failures: int) -> float | None:
-    """How long a server that puts us off is left alone; None for one that does not."""
-    if response.status_code not in PUT_OFF:
-        return None
-    asked = retry_after_s(response.headers.get("retry-after"))
-    if asked is not None:
-        return asked
-    return pause_s(failures, limits.HTTP_BUSY_PAUSE_MAX_S)

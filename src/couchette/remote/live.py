@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 import httpx
@@ -32,6 +32,16 @@ NO_CONTINUOUS: Final = frozenset({400, 405, 501})
 """Answers of a server that does not know the feed; it is asked by longpoll, which tells if something else is wrong."""
 
 
+Answer = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """What a request to ``_changes`` says of the rows, beside where they begin and how they come."""
+
+    params: Mapping[str, Any]
+    body: Mapping[str, Any] | None = None
+
+
 class LiveFeed:
     """The changes after a sequence, as they happen. It remembers which feed the server can do."""
 
@@ -44,44 +54,47 @@ class LiveFeed:
 
         Raises Unreachable when the feed breaks or falls silent; it can then be asked for anew from the last page.
         """
+        asked = Asked(selection.parameters(), selection.body())
+        async with aclosing(self.answers(since, limit, asked)) as answers:
+            async for answer in answers:
+                yield read_changes(answer)
+
+    async def answers(self, since: Seq, limit: int, asked: Asked) -> AsyncGenerator[Answer, None]:
+        """The same with the rows as the server sends them: ``{"results", "last_seq"}``."""
         while True:
             before = since
             if self._continuous_works:
-                async with aclosing(self._while_continuous(since, limit, selection)) as pages:
-                    async for page in pages:
-                        since = page.last_seq
-                        yield page
+                async with aclosing(self._while_continuous(since, limit, asked)) as answers:
+                    async for answer in answers:
+                        since = answer["last_seq"]
+                        yield answer
             else:
-                page = await self._longpoll(since, limit, selection)
-                since = page.last_seq
-                yield page
+                answer = await self._longpoll(since, limit, asked)
+                since = answer["last_seq"]
+                yield answer
             if since == before:
                 await anyio.sleep(pause_s(1))  # However a server ends its feeds, it is not asked in a tight loop.
 
-    async def _while_continuous(
-        self, since: Seq, limit: int, selection: Selection
-    ) -> AsyncGenerator[ChangesPage, None]:
+    async def _while_continuous(self, since: Seq, limit: int, asked: Asked) -> AsyncGenerator[Answer, None]:
         """One continuous feed, or the finding that the server cannot do it."""
         heard = False
         try:
-            async with aclosing(self._continuous(since, limit, selection)) as pages:
-                async for page in pages:
+            async with aclosing(self._continuous(since, limit, asked)) as answers:
+                async for answer in answers:
                     heard = True
-                    if page is not None:
-                        yield page
+                    if answer is not None:
+                        yield answer
         except CouchetteError as exc:
             silent = not heard and isinstance(exc.__cause__, httpx.ReadTimeout)
             if not silent and exc.status not in NO_CONTINUOUS:
                 raise
             self._continuous_works = False
 
-    async def _continuous(
-        self, since: Seq, limit: int, selection: Selection
-    ) -> AsyncGenerator[ChangesPage | None, None]:
+    async def _continuous(self, since: Seq, limit: int, asked: Asked) -> AsyncGenerator[Answer | None, None]:
         """One continuous feed until the server ends it properly; None for each sign of life without a row."""
-        params = {**selection.parameters(), "feed": "continuous", "since": since}
+        params = {**asked.params, "feed": "continuous", "since": since}
         params["heartbeat"] = int(limits.FEED_HEARTBEAT_S * 1000)
-        request = self._request(params, selection)
+        request = self._request(params, asked.body)
         async with self._client.stream(request) as answer, aclosing(_lines(answer.chunks)) as arrivals:
             async for lines in arrivals:
                 rows = [_row(line) for line in lines if line.strip()]
@@ -90,24 +103,25 @@ class LiveFeed:
                 for first in range(0, len(rows), limit):
                     yield _page(rows[first : first + limit])
                 if last is not None:
-                    yield ChangesPage({}, last["last_seq"], None)
+                    yield {"results": [], "last_seq": last["last_seq"]}
                     return
                 if not rows:
                     yield None
         raise Unreachable("The changes feed broke off.", f"{self._client.url} closed it without a last sequence.")
 
-    async def _longpoll(self, since: Seq, limit: int, selection: Selection) -> ChangesPage:
-        params = {**selection.parameters(), "feed": "longpoll", "since": since, "limit": limit}
+    async def _longpoll(self, since: Seq, limit: int, asked: Asked) -> Answer:
+        params = {**asked.params, "feed": "longpoll", "since": since, "limit": limit}
         params["timeout"] = int(limits.LONGPOLL_S * 1000)
         try:
-            response = await self._client.respond(self._request(params, selection))
+            response = await self._client.respond(self._request(params, asked.body))
         except Unreachable:
             self._continuous_works = True  # It was the line, not the feed, that was silent: that may come again.
             raise
-        return read_changes(self._client.read_json(response))
+        answer: Answer = self._client.read_json(response)
+        read_changes(answer)  # Refuses what is no answer to _changes.
+        return answer
 
-    def _request(self, params: Mapping[str, Any], selection: Selection) -> Request:
-        body = selection.body()
+    def _request(self, params: Mapping[str, Any], body: Mapping[str, Any] | None) -> Request:
         request = self._client.json_request(
             "GET" if body is None else "POST",
             "_changes",
@@ -144,5 +158,5 @@ def _row(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _page(rows: list[dict[str, Any]]) -> ChangesPage:
-    return read_changes({"results": rows, "last_seq": rows[-1]["seq"]})
+def _page(rows: list[dict[str, Any]]) -> Answer:
+    return {"results": rows, "last_seq": rows[-1]["seq"]}

@@ -22,6 +22,7 @@ from couchette.errors import (
 )
 from couchette.remote.client import Client
 from couchette.remote.fetching import Fetcher
+from couchette.remote.inclusion import read_with_docs
 from couchette.remote.live import LiveFeed
 from couchette.remote.url import DatabaseUrl, doc_path
 from couchette.remote.writing import Writer
@@ -33,6 +34,7 @@ from couchette.wire.transfer import (
     Fetched,
     PeerInfo,
     Refusal,
+    UnreadChanges,
     Wanted,
     read_changes,
     read_revs_diff,
@@ -57,10 +59,19 @@ class RemotePeer:
         timeout: float | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        parsed = DatabaseUrl.parse(url)
-        self.label = parsed.base
         access = Access(auth=auth, tls=tls, proxy=proxy, headers=headers, timeout=timeout)
-        self._client = Client(parsed, access, transport=transport)
+        self._use(Client(DatabaseUrl.parse(url), access, transport=transport))
+
+    @classmethod
+    def of(cls, client: Client) -> RemotePeer:
+        """The database at the URL of a client, by that client."""
+        peer = cls.__new__(cls)
+        peer._use(client)
+        return peer
+
+    def _use(self, client: Client) -> None:
+        self.label = client.url
+        self._client = client
         self._live = LiveFeed(self._client)
         self._fetcher = Fetcher(self._client)
         self._writer = Writer(self._client)
@@ -121,8 +132,10 @@ class RemotePeer:
 
     # -- As a source ----------------------------------------------------------------------------------
 
-    async def changes(self, since: Seq, limit: int, selection: Selection = EVERYTHING) -> ChangesPage:
+    async def changes(self, since: Seq, limit: int, selection: Selection = EVERYTHING) -> ChangesPage | UnreadChanges:
         """The next page of the changes that the server selects."""
+        if selection.with_docs and (page := await read_with_docs(self._client, since, limit, selection)) is not None:
+            return page
         params = {**selection.parameters(), "since": since, "limit": limit}
         if selection.filtered:
             # A filter may look at many documents before one passes; newlines meanwhile show that it works.

@@ -22,33 +22,57 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """A database's address: ``base`` without credentials or trailing slash, and the credentials beside it."""
+    """A database's address: ``base`` without credentials or trailing slash, and the credentials beside it.
+
+    ``is_server``: it is the address of a server, below which databases are.
+    """
 
     base: str
     auth: Credentials | None
+    is_server: bool = False
 
     @classmethod
     def parse(cls, url: str) -> DatabaseUrl:
         """Read ``http[s]://[user:password@]host[:port]/[prefix/]database``, or raise BadRequest."""
-        shown = without_credentials(url)
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as exc:
-            raise BadRequest("Invalid database URL.", f"{shown!r}: {exc}.") from exc
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise BadRequest("Invalid database URL.", f"{shown!r} is not of the form http://host:5984/database.")
-        if parts.query or parts.fragment:
-            raise BadRequest("Invalid database URL.", f"{shown!r} has a query or a fragment; leave it out.")
-        segments = [segment for segment in parts.path.split("/") if segment]
+        parts, origin, segments = _taken_apart(url, "http://host:5984/database")
         if not segments:
-            raise BadRequest(
-                "The URL names a server, not a database.", f"Add the database's name: {shown.rstrip('/')}/name"
-            )
-        path = "/".join(quote_segment(unquote(segment)) for segment in segments)
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        suffix = "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
-        return cls(f"{parts.scheme}://{host}{suffix}/{path}", _credentials(parts))
+            shown = without_credentials(url).rstrip("/")
+            raise BadRequest("The URL names a server, not a database.", f"Add the database's name: {shown}/name")
+        return cls("/".join([origin, *segments]), _credentials(parts))
+
+    @classmethod
+    def parse_server(cls, url: str) -> DatabaseUrl:
+        """Read ``http[s]://[user:password@]host[:port][/prefix]``, or raise BadRequest."""
+        parts, origin, segments = _taken_apart(url, "http://host:5984")
+        return cls("/".join([origin, *segments]), _credentials(parts), is_server=True)
+
+    @property
+    def server(self) -> str:
+        """The address of the server."""
+        return self.base if self.is_server else self.base.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The database's name, as it is without escapes."""
+        return unquote(self.base.rpartition("/")[2])
+
+
+def _taken_apart(url: str, form: str) -> tuple[SplitResult, str, list[str]]:
+    """The parts of a URL, its origin, and the segments of its path, escaped as we do. Raises BadRequest."""
+    shown = without_credentials(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise BadRequest("Invalid database URL.", f"{shown!r}: {exc}.") from exc
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise BadRequest("Invalid database URL.", f"{shown!r} is not of the form {form}.")
+    if parts.query or parts.fragment:
+        raise BadRequest("Invalid database URL.", f"{shown!r} has a query or a fragment; leave it out.")
+    segments = [quote_segment(unquote(segment)) for segment in parts.path.split("/") if segment]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    suffix = "" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return parts, f"{parts.scheme}://{host}{suffix}", segments
 
 
 def without_credentials(url: str) -> str:
