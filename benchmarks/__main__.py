@@ -20,7 +20,9 @@ from benchmarks import (
     changing_ops,
     find_ops,
     peer_ops,
+    pouchdb_ops,
     replication_ops,
+    server_ops,
     shape_ops,
     spatial_ops,
     store_ops,
@@ -60,6 +62,8 @@ SUITES = {
     "find": Suite("Find", find_ops.measure, 100_000, 3),
     "spatial": Suite("Space", spatial_ops.measure, 100_000, 3, unit="points"),
     "replication": Suite("Replication", replication_ops.measure, 100_000, 3),
+    "pouchdb": Suite("The API of pouchdb", pouchdb_ops.measure, 20_000, 5),
+    "server": Suite("Server", server_ops.measure, 100_000, 3),
     "peers": Suite("Others, at the same work", peer_ops.measure, 20_000, 3),
 }
 

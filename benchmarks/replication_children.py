@@ -1,7 +1,8 @@
-"""What the benchmarks of replication run in processes of their own, by name.
+"""What the benchmarks of replication and of the server run in processes of their own, by name.
 
 ``peak URL FILE`` pulls and prints the process's peak of memory in MiB, ``growth SOURCE TARGET`` by how much a
-replication of large attachments raises it, ``raw PORT BYTES`` serves so many bytes.
+replication of large attachments raises it, ``raw PORT BYTES`` serves so many bytes, ``trivial PORT`` a route of
+Starlette that does nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from random import Random
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from couchette import Database, replicate
 
@@ -53,12 +58,25 @@ def raw(port: str, size: str) -> None:
             await send({"type": "http.response.body", "body": piece[:left], "more_body": left > len(piece)})
             left -= len(piece)
 
+    _serve(app, port)
+
+
+def trivial(port: str) -> None:
+    """Serve a short JSON text at ``/``."""
+
+    async def root(request: Request) -> JSONResponse:
+        return JSONResponse({"ok": True})
+
+    _serve(Starlette(routes=[Route("/", root)]), port)
+
+
+def _serve(app: Any, port: str) -> None:
     class Announced(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             print("listening", flush=True)
 
-    Announced(uvicorn.Config(app, port=int(port), log_level="warning", lifespan="off")).run()
+    Announced(uvicorn.Config(app, port=int(port), log_config=None, log_level="warning", lifespan="off")).run()
 
 
 def peak_mib(pid: int | str = "self") -> float:
@@ -70,5 +88,7 @@ def peak_mib(pid: int | str = "self") -> float:
 if __name__ == "__main__":
     if sys.argv[1] == "raw":
         raw(*sys.argv[2:])
+    elif sys.argv[1] == "trivial":
+        trivial(*sys.argv[2:])
     else:
         print({"peak": peak, "growth": growth}[sys.argv[1]](*sys.argv[2:]))

@@ -14,7 +14,7 @@ from tests.interop.documents import data, fill
 
 pytestmark = pytest.mark.interop
 
-DOCS = 150
+DOCS = 250
 BATCH = 10
 CUT_BYTES = 25_000
 """A connection is cut after so many bytes at most: less than all documents take, more than the largest request."""

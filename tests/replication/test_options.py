@@ -226,7 +226,8 @@ async def test_a_dry_run_asks_the_filter_too():
 
 async def test_a_batch_is_bounded_by_bytes_as_soon_as_sizes_are_known():
     source, target = Recording(local()), local()
-    put(source.peer, *({"_id": f"d{number:03}", "text": "x" * 10_000} for number in range(400)))
+    put(target, {"_id": "d400", "text": "x" * 10_000})
+    put(source.peer, *({"_id": f"d{number:03}", "text": "x" * 10_000} for number in range(401)))
     await replicate(source, target, batch_bytes=100_000)
     sizes = [sum(len(one.revs) for one in args[0]) for name, *args in source.calls if name == "fetch"]
     assert sizes[0] == limits.BATCH_DOCS_FIRST
@@ -328,6 +329,8 @@ def test_another_text_of_the_design_function_is_another_replication():
         {"filter": "even"},
         {"view": "d/"},
         {"doc_ids": "abc"},
+        {"doc_ids": [["a"]]},
+        {"doc_ids": 5},
         {"batch_docs": 0},
         {"batch_bytes": 0},
         {"live": True, "dry_run": True},

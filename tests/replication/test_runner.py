@@ -24,6 +24,15 @@ def test_it_runs_on_trio_and_leaves_no_thread_behind():
     assert threading.active_count() == before
 
 
+@pytest.mark.anyio
+async def test_a_caller_inside_an_event_loop_may_block_it():
+    async def work():
+        await anyio.lowlevel.checkpoint()
+        return 1
+
+    assert run_sync(work) == 1
+
+
 def test_a_replication_runs_to_its_result():
     source, target = local(), local()
     fill(source)

@@ -14,7 +14,7 @@ from couchette import jsonio, limits
 from couchette.document.stored import StoredDoc
 from couchette.errors import CouchetteError
 from couchette.wire.stubs import attachment_bytes
-from couchette.wire.transfer import ChangesPage, Document, Fetched, Wanted
+from couchette.wire.transfer import ChangesPage, Document, Fetched, UnreadChanges, Wanted
 
 SAMPLES = 8
 """Documents measured for the size of a portion that came without a line."""
@@ -29,11 +29,21 @@ class Page:
 
 
 @dataclass(frozen=True)
+class UnreadPage:
+    """A page of changes with documents that has arrived, so many ``seconds`` after it was asked for."""
+
+    changes: UnreadChanges
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Batch:
     """A page of changes, and what the target lacks of it."""
 
     page: Page
     wanted: Sequence[Wanted]
+    here: Sequence[StoredDoc] = ()
+    """Documents that the target lacks and that came with the page."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +105,11 @@ def size_of(fetched: Fetched) -> int:
         return fetched.size
     step = -(-len(fetched.docs) // SAMPLES)
     samples = fetched.docs[::step]
-    return sum(map(_doc_bytes, samples)) * len(fetched.docs) // len(samples)
+    return sum(map(doc_bytes, samples)) * len(fetched.docs) // len(samples)
 
 
-def _doc_bytes(doc: Document) -> int:
+def doc_bytes(doc: Document) -> int:
+    """What a document takes on its way, about."""
     if isinstance(doc, StoredDoc):
         return len(doc.body) + len(doc.path)
     attached = doc.get("_attachments")

@@ -42,6 +42,10 @@ class Fetching:
         turn.set()
         async with batches, portions, anyio.create_task_group() as tasks:
             async for batch in batches:
+                if batch.here:
+                    await room.acquire()
+                    turn, previous = anyio.Event(), turn
+                    tasks.start_soon(self._hand_on, batch, portions, room, previous, turn)
                 for wanted in self._size.cut(batch.wanted):
                     await room.acquire()
                     turn, previous = anyio.Event(), turn
@@ -50,6 +54,22 @@ class Fetching:
                         await turn.wait()
                 turn, previous = anyio.Event(), turn
                 tasks.start_soon(self._end, batch, portions, previous, turn)
+
+    async def _hand_on(
+        self,
+        batch: Batch,
+        portions: MemoryObjectSendStream[Portion],
+        room: anyio.Semaphore,
+        turn: anyio.Event,
+        next_turn: anyio.Event,
+    ) -> None:
+        """Hand on documents that came with their changes."""
+        self._tally.bytes_read += batch.page.changes.size
+        here = await self._accepted(Fetched(batch.here))
+        await turn.wait()
+        await portions.send(Portion(here))
+        room.release()
+        next_turn.set()
 
     async def _end(
         self, batch: Batch, portions: MemoryObjectSendStream[Portion], turn: anyio.Event, next_turn: anyio.Event
@@ -78,7 +98,6 @@ class Fetching:
         self, wanted: Sequence[Wanted], portions: MemoryObjectSendStream[Portion], turn: anyio.Event
     ) -> None:
         """Fetch documents, learn from the time it took, and hand on those that pass the filter."""
-        accepts = self._options.selection.accepts
         docs, size, seconds, started = 0, 0, 0.0, anyio.current_time()
         async with aclosing(self._source.fetch(wanted)) as fetched_portions:
             async for fetched in fetched_portions:
@@ -87,14 +106,18 @@ class Fetching:
                 self._tracker.heard()
                 self._tally.bytes_read += portion_size
                 self._tally.attachments_read += sum(map(_attachments_sent, fetched.docs))
-                if accepts is not None:
-                    # The source may not have been able to run it, and a later revision may have come instead.
-                    passed = await workers.in_thread(_passed, fetched.docs, accepts)
-                    fetched = replace(fetched, docs=passed)
+                fetched = await self._accepted(fetched)
                 await turn.wait()
                 await portions.send(Portion(fetched))
                 started = anyio.current_time()
         self._size.note(docs, size, seconds)
+
+    async def _accepted(self, fetched: Fetched) -> Fetched:
+        """What passes the filter. The source may not have been able to run it, or a later revision may have come."""
+        accepts = self._options.selection.accepts
+        if accepts is None:
+            return fetched
+        return replace(fetched, docs=await workers.in_thread(_passed, fetched.docs, accepts))
 
 
 def _passed(docs: Sequence[Document], accepts: Callable[[dict[str, Any]], bool]) -> list[Document]:

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from couchette import limits, store, workers
+from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, NotFound, TooLarge
 from couchette.merging import Resolver
 from couchette.pool import Pool
@@ -112,8 +113,12 @@ class LocalPeer:
             options: dict[str, Any] = {"since": since, "limit": limit, "style": selection.style, "scan_max": scan_max}
             return read_changes(await workers.in_thread(filtered_changes, self._pool, chosen.passes, **options))
         if chosen.accepts is None and selection.doc_ids is None:
-            page = await self._read(store.changed_leaves, since=since, limit=limit, style=selection.style)
-            return ChangesPage(page.revs, page.last_seq, page.pending, frozenset(page.deleted))
+            options = {"since": since, "limit": limit, "style": selection.style}
+            if selection.with_docs:
+                options["docs_bytes"] = limits.BATCH_BYTES
+            page = await self._read(store.changed_leaves, **options)
+            size = sum([len(doc.body) + len(doc.path) for doc in page.docs.values()])
+            return ChangesPage(page.revs, page.last_seq, page.pending, frozenset(page.deleted), page.docs, size)
         answer = await self._read(
             store.changes,
             since=since,
@@ -204,7 +209,7 @@ class LocalPeer:
         A document that the store cannot take fails the transaction. It is found by halving, so that the
         others are stored and it alone is refused. MissingStub is raised: the stubs must be replaced.
         """
-        if not any(streamed(doc) for doc in docs):
+        if not any(type(doc) is not StoredDoc and streamed(doc) for doc in docs):
             return await self._write_docs(docs)
         async with Uploads(self._pool) as uploads:
             received, refused = await receive_contents(uploads, docs)

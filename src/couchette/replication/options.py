@@ -9,7 +9,7 @@ so a one-time pull and a live one share their checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from typing import Any, Final, Literal, Self, TypedDict
@@ -108,7 +108,7 @@ class Options:
             raise BadRequest("`style` must be main_only or all_docs.", f"Got {self.style!r}.")
         if self.winning_revs_only and self.style == "all_docs":
             raise BadRequest("`winning_revs_only` is style=main_only.", "Leave out `style`.")
-        if isinstance(self.doc_ids, str | bytes):
+        if self.doc_ids is not None and not _are_ids(self.doc_ids):
             raise BadRequest("`doc_ids` must be a list of ids.", f"Got {self.doc_ids!r}.")
         for name in ("filter", "view"):
             value = getattr(self, name)
@@ -187,6 +187,11 @@ class Options:
 
 
 COUCHDB_NAMES: Final = {"live": "continuous", "since": "since_seq", "batch_docs": "worker_batch_size"}
+
+
+def _are_ids(value: Any) -> bool:
+    """Whether it is a list of texts; a stored job may have anything there."""
+    return isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
 
 
 def _with_params(accepts: Filter, params: Mapping[str, Any], doc: Document) -> bool:

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from couchette.wire.checkpoint import Seq
 from couchette.wire.selection import Selection
-from couchette.wire.transfer import ChangesPage, Document, Fetched, PeerInfo, Refusal, Wanted
+from couchette.wire.transfer import ChangesPage, Document, Fetched, PeerInfo, Refusal, UnreadChanges, Wanted
 
 
 @runtime_checkable
@@ -44,8 +44,11 @@ class Peer(Protocol):
     async def put_checkpoint(self, doc: Document) -> str:
         """Store the ``_local`` document; return its rev. Conflict where ``_rev`` is checked and stale."""
 
-    async def changes(self, since: Seq, limit: int, selection: Selection) -> ChangesPage:
-        """At most ``limit`` changes after ``since``: those of the selection, with the leaves that it asks for."""
+    async def changes(self, since: Seq, limit: int, selection: Selection) -> ChangesPage | UnreadChanges:
+        """At most ``limit`` changes after ``since``: those of the selection, with the leaves that it asks for.
+
+        Where it asks for documents too, a source may leave it to us to read the page.
+        """
 
     def live_changes(self, since: Seq, limit: int, selection: Selection) -> AsyncGenerator[ChangesPage, None]:
         """Pages as changes happen, without end; one may be empty when only ``last_seq`` moved.

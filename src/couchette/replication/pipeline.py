@@ -28,10 +28,11 @@ from dataclasses import replace
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from couchette import limits
+from couchette import limits, workers
+from couchette.document.stored import StoredDoc
 from couchette.errors import MissingStub, ReplicationFailed
 from couchette.merging import Resolver
-from couchette.replication.batching import Batch, Page, Portion
+from couchette.replication.batching import Batch, BatchSize, Page, Portion, UnreadPage
 from couchette.replication.fetching import Fetching
 from couchette.replication.options import Options
 from couchette.replication.peer import Peer
@@ -39,7 +40,7 @@ from couchette.replication.refusals import Refusals
 from couchette.replication.status import Tally, Tracker
 from couchette.wire.checkpoint import Seq, same_place
 from couchette.wire.stubs import stubs
-from couchette.wire.transfer import ChangesPage, Document, Fetched, Refusal, Wanted
+from couchette.wire.transfer import ChangesPage, Document, Fetched, Refusal, UnreadChanges, Wanted
 
 
 class Pipeline:
@@ -75,6 +76,12 @@ class Pipeline:
         self._record = record
         self._check = check
         self._report = report
+        self._with_docs = replace(options.selection, with_docs=True)
+        self._page_size = BatchSize(options.batch_docs, options.batch_bytes)
+        self._including = target_empty and not options.dry_run and not options.selection.filtered
+        """Whether the source is asked for documents with its changes."""
+        self._processor = anyio.Lock()
+        """Reading a page and writing documents take turns: side by side they would only fight for the interpreter."""
         self._under_way: deque[Batch] = deque()
         """Compared, and not yet written."""
         self._written = anyio.Event()
@@ -83,7 +90,7 @@ class Pipeline:
     async def run(self) -> None:
         """Work through the source's changes from ``tally.last_seq`` to their end, or for ever if it is live."""
         ahead = limits.BATCHES_AHEAD - 1  # One more is in the hands of the stage that waits to hand it on.
-        pages_out, pages_in = anyio.create_memory_object_stream[Page](ahead)
+        pages_out, pages_in = anyio.create_memory_object_stream[Page | UnreadPage](ahead)
         batches_out, batches_in = anyio.create_memory_object_stream[Batch](ahead)
         portions_out, portions_in = anyio.create_memory_object_stream[Portion](ahead)
         advances_out, advances_in = anyio.create_memory_object_stream[None](1)
@@ -97,7 +104,7 @@ class Pipeline:
 
     # -- Changes --------------------------------------------------------------------------------------
 
-    async def _read_changes(self, pages: MemoryObjectSendStream[Page]) -> None:
+    async def _read_changes(self, pages: MemoryObjectSendStream[Page | UnreadPage]) -> None:
         since = self._tally.last_seq
         async with pages:
             while True:
@@ -108,12 +115,12 @@ class Pipeline:
                 since = await self._follow(pages, since)
                 await self._check()
 
-    async def _offer_refused(self, pages: MemoryObjectSendStream[Page], since: Seq) -> None:
+    async def _offer_refused(self, pages: MemoryObjectSendStream[Page | UnreadPage], since: Seq) -> None:
         """What was refused earlier is compared and fetched like a page of changes, one that ends where we stand."""
         if self._refusals is not None and (wanted := self._refusals.wanted()):
             await pages.send(Page(ChangesPage(wanted, since, None)))
 
-    async def _catch_up(self, pages: MemoryObjectSendStream[Page], since: Seq) -> Seq:
+    async def _catch_up(self, pages: MemoryObjectSendStream[Page | UnreadPage], since: Seq) -> Seq:
         """Page through the changes; return the sequence of their end.
 
         A source that does not say what is pending ends with an empty page, and so does one that says something
@@ -121,8 +128,16 @@ class Pipeline:
         """
         while True:
             mark = self._tracker.asked
-            page = await self._source.changes(since, self._options.batch_docs, self._options.selection)
+            started = anyio.current_time()
+            page = await self._ask_for_changes(since)
             self._tracker.heard()
+            if isinstance(page, UnreadChanges):
+                if self._page_size.known and not same_place(page.last_seq, since):
+                    await pages.send(UnreadPage(page, anyio.current_time() - started))
+                    since = page.last_seq
+                    continue
+                page = await workers.in_thread(page.read)
+            self._learn(page, anyio.current_time() - started)
             stuck = page.pending is None or same_place(page.last_seq, since)
             ended = page.pending == 0 or (not page.leaves and stuck)
             await pages.send(Page(page, mark if ended else None))
@@ -130,7 +145,19 @@ class Pipeline:
             if ended:
                 return since
 
-    async def _follow(self, pages: MemoryObjectSendStream[Page], since: Seq) -> Seq:
+    async def _ask_for_changes(self, since: Seq) -> ChangesPage | UnreadChanges:
+        """The next page of changes; for a target that lacks them all with documents, as long as most come so."""
+        if self._including:
+            return await self._source.changes(since, self._page_size.revs, self._with_docs)
+        return await self._source.changes(since, self._options.batch_docs, self._options.selection)
+
+    def _learn(self, page: ChangesPage, seconds: float) -> None:
+        """See from a page how large the next may be, and whether it pays to ask for documents with it."""
+        if self._including and page.leaves:
+            self._page_size.note(len(page.docs), page.size, seconds)
+            self._including = 2 * len(page.docs) >= len(page.leaves)
+
+    async def _follow(self, pages: MemoryObjectSendStream[Page | UnreadPage], since: Seq) -> Seq:
         """Hand on changes as they happen, until there is something else to do; return the sequence reached.
 
         Now and then there is: refused documents are offered again, and feed and databases are checked.
@@ -147,31 +174,42 @@ class Pipeline:
 
     # -- Comparison -----------------------------------------------------------------------------------
 
-    async def _compare(self, pages: MemoryObjectReceiveStream[Page], batches: MemoryObjectSendStream[Batch]) -> None:
+    async def _compare(
+        self, pages: MemoryObjectReceiveStream[Page | UnreadPage], batches: MemoryObjectSendStream[Batch]
+    ) -> None:
         async with pages, batches:
             async for page in pages:
+                if isinstance(page, UnreadPage):
+                    async with self._processor:
+                        changes = await workers.in_thread(page.changes.read)
+                    self._learn(changes, page.seconds)
+                    page = Page(changes)
                 if page.changes.leaves:
                     self._tracker.became("active")
-                batch = Batch(page, await self._lacking(page.changes) if page.changes.leaves else ())
+                batch = await self._batch(page)
                 self._under_way.append(batch)
                 if page.mark is not None:
-                    self._target_empty = False
+                    self._target_empty = self._including = False
                 await batches.send(batch)
 
-    async def _lacking(self, page: ChangesPage) -> list[Wanted]:
+    async def _batch(self, page: Page) -> Batch:
         """What the target lacks of a page. An empty one lacks it all; what others write there meanwhile comes twice."""
-        skip = page.deleted if self._options.skip_deletes else frozenset()
+        changes = page.changes
+        skip = changes.deleted if self._options.skip_deletes else frozenset()
+        here: list[StoredDoc] = []
+        wanted: list[Wanted] = []
+        compared = dict(changes.leaves)
         if self._target_empty:
-            compared = {doc_id: revs for doc_id, revs in page.leaves.items() if doc_id in skip}
-            wanted = [Wanted(doc_id, revs) for doc_id, revs in page.leaves.items() if doc_id not in skip]
-        else:
-            compared, wanted = dict(page.leaves), []
+            here = [doc for doc_id, doc in changes.docs.items() if doc_id not in skip]
+            fetched = changes.leaves.keys() - changes.docs.keys() - skip
+            wanted = [Wanted(doc_id, revs) for doc_id, revs in changes.leaves.items() if doc_id in fetched]
+            compared = {doc_id: revs for doc_id, revs in changes.leaves.items() if doc_id in skip} if skip else {}
         if compared:
             wanted += await self._target.revs_diff(compared)
             self._tracker.heard()
-        if not skip:
-            return wanted
-        return [one for one in wanted if one.id not in skip or one.ancestors or self._is_under_way(one.id)]
+        if skip:
+            wanted = [one for one in wanted if one.id not in skip or one.ancestors or self._is_under_way(one.id)]
+        return Batch(page, wanted, here)
 
     def _is_under_way(self, doc_id: str) -> bool:
         """Whether the target may soon have a revision of the document that it did not know of when it was asked."""
@@ -204,7 +242,7 @@ class Pipeline:
         tally.last_seq = changes.last_seq
         tally.pending = changes.pending
         tally.missing_checked += sum(map(len, changes.leaves.values()))
-        tally.missing_found += sum(len(wanted.revs) for wanted in batch.wanted)
+        tally.missing_found += sum(len(wanted.revs) for wanted in batch.wanted) + len(batch.here)
         self._settle_unwanted(batch)
         if changes.leaves:
             self._report()
@@ -221,7 +259,9 @@ class Pipeline:
         """What was refused once and is not missing any more came by another way."""
         if self._refusals is None or not self._refusals.rows():
             return
-        lacking = {(one.id, rev) for one in batch.wanted for rev in one.revs}
+        lacking = {(one.id, rev) for one in batch.wanted for rev in one.revs} | {
+            (doc.id, doc.rev) for doc in batch.here
+        }
         for doc_id, revs in batch.page.changes.leaves.items():
             for rev in revs:
                 if (doc_id, rev) not in lacking:
@@ -239,7 +279,8 @@ class Pipeline:
     async def _write_docs(self, docs: Sequence[Document]) -> None:
         if not docs:
             return
-        refused = await self._target.write(docs)
+        async with self._processor:
+            refused = await self._target.write(docs)
         self._tracker.heard()
         self._tally.docs_written += len(docs) - len(refused)
         if refused or (self._refusals is not None and self._refusals.rows()):

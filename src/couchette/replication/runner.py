@@ -8,7 +8,6 @@ is something to cancel. (anyio's blocking portal waits forever when it is interr
 from __future__ import annotations
 
 import atexit
-import contextvars
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -19,7 +18,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 
-from couchette import surroundings
+from couchette import surroundings, workers
 from couchette.replication.live import LiveReplication, LiveSync, SyncStatus
 from couchette.replication.status import Outcome, Status
 
@@ -34,7 +33,7 @@ def run_sync(async_fn: Callable[[Unpack[Args]], Awaitable[Result]], *args: *Args
     caller; a second one does not wait.
     """
     work = Work(partial(async_fn, *args))
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work.run,), name="couchette-replication")
+    thread = threading.Thread(target=workers.thread_context().run, args=(work.run,), name="couchette-replication")
     try:
         thread.start()
         result: Result = work.outcome.result()
@@ -57,7 +56,7 @@ class Background:
     def __init__(self, live: LiveReplication | LiveSync) -> None:
         self._live = live
         self._work = Work(live.run)
-        run = partial(contextvars.copy_context().run, self._work.run)
+        run = partial(workers.thread_context().run, self._work.run)
         # A program that forgets to cancel it must be able to end; its exit then cancels it first.
         self._thread = threading.Thread(target=run, name="couchette-replication", daemon=True)
         atexit.register(self._end)

@@ -10,9 +10,11 @@ from couchette import jsonio, store
 from couchette.database import Database
 from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, CouchetteError, ExpectationFailed, IllegalDocId
+from couchette.functions import check_written
 from couchette.server import answers
-from couchette.server.edits import refuse_bad_design
+from couchette.server.contents import JSON, are_large, bulk_get_chunks
 from couchette.server.request import Request
+from couchette.server.streams import made_answer
 from couchette.wire import multipart
 
 
@@ -41,7 +43,7 @@ def _write(db: Database, docs: list[dict[str, Any]], new_edits: bool) -> list[di
     refused: dict[int, CouchetteError] = {}
     for place, doc in enumerate(docs):
         try:
-            refuse_bad_design(doc, new_edits=new_edits)
+            check_written(doc, new_edits=new_edits, partitioned=db._partitioned)
         except CouchetteError as exc:
             refused[place] = exc
     rows = iter(db.bulk_docs([doc for place, doc in enumerate(docs) if place not in refused], new_edits=new_edits))
@@ -69,13 +71,25 @@ def bulk_get(request: Request, db: Database) -> Response:
     accepted = request.accepted()
     kind = next((kind for kind in ("multipart/mixed", "multipart/related") if kind in accepted), None)
     if kind is None or "application/json" in accepted or "*/*" in accepted:
-        if options == {"revs": True, "latest": True}:  # What replicators ask for: no document need be read.
+        # What replicators ask for: no document need be read.
+        if options == {"revs": True, "latest": True} and db._may_read is None:
             found = db._pool.read(store.bulk_get, docs, **options, stored=True)
             return answers.json_text_answer(_bulk_get_text(found) + b"\n")
+        if options.pop("attachments", False):
+            return _with_attachments(db, docs, options)
         return answers.json_answer(db.bulk_get(docs, **options))
     found = db.bulk_get(docs, **{**options, "attachments": True, "binary": True})
     parts = [_bulk_get_part(row) for result in found["results"] for row in result["docs"]]
     return answers.multipart_answer(multipart.write(kind, parts))
+
+
+def _with_attachments(db: Database, docs: list[Any], options: dict[str, Any]) -> Response:
+    """The answer with attachments as base64; they are read as it is sent where they are too much to be held."""
+    if not any(isinstance(entry, dict) and entry.get("atts_since") for entry in docs):
+        stubbed = db.bulk_get(docs, **options)
+        if are_large([row["ok"] for result in stubbed["results"] for row in result["docs"] if "ok" in row]):
+            return made_answer(bulk_get_chunks(db, stubbed), JSON, head=False)
+    return answers.json_answer(db.bulk_get(docs, **options, attachments=True))
 
 
 def _bulk_get_text(found: dict[str, Any]) -> bytes:

@@ -13,9 +13,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from couchette import jsonio
+from couchette import jsonio, store
 from couchette.database import Database
+from couchette.document.docid import check_id
 from couchette.server import answers
+from couchette.server.contents import are_large, json_with_contents, multipart_with_contents
 from couchette.server.request import Request
 from couchette.wire import multipart, parameters
 
@@ -29,6 +31,12 @@ AS_STORED = {"attachments": True, "att_encoding_info": True, "binary": True}
 def get(request: Request, db: Database, doc_id: str) -> Response:
     """``GET /{db}/{id}``."""
     options = parameters.document_options(request.query)
+    plain = not options and db._may_read is None
+    if plain and (found := db._pool.read_one(store.doc_text, check_id(doc_id))) is not None:
+        rev, text = found
+        etag = answers.quoted(rev)
+        not_modified = answers.unless_modified(request.headers.get("if-none-match"), etag)
+        return not_modified or answers.json_text_answer(text + b"\n", headers={"ETag": etag})
     if doc_id.startswith("_local/"):
         return _local(request, db, doc_id, options)
     accepted = request.accepted()
@@ -36,6 +44,10 @@ def get(request: Request, db: Database, doc_id: str) -> Response:
         if "multipart/mixed" in accepted or "*/*" in accepted:
             return _open_revs_multipart(db.get(doc_id, **{**options, **AS_STORED}))
         return answers.json_answer(db.get(doc_id, **options))
+    if "attachments" in options and "atts_since" not in options:
+        stubbed = db.get(doc_id, **{**options, "attachments": False, "att_encoding_info": True})
+        if are_large([stubbed]):
+            return _large(request, db, stubbed, options)
     if ("attachments" in options or "atts_since" in options) and ("multipart/related" in accepted or "*/*" in accepted):
         doc = db.get(doc_id, **{**options, **AS_STORED})
         if multipart.has_attachments(doc):
@@ -43,6 +55,17 @@ def get(request: Request, db: Database, doc_id: str) -> Response:
     else:
         doc = db.get(doc_id, **options)
     return _cached(request, doc, lambda headers: answers.json_answer(doc, headers=headers))
+
+
+def _large(request: Request, db: Database, stubbed: dict[str, Any], options: dict[str, Any]) -> Response:
+    """A document with attachments that are sent as they are read."""
+    head = request.method == "HEAD"
+    if not {"multipart/related", "*/*"}.isdisjoint(request.accepted()):
+        return _cached(request, stubbed, lambda headers: multipart_with_contents(db, stubbed, headers, head=head))
+    if "att_encoding_info" not in options:
+        for stub in stubbed["_attachments"].values():
+            stub.pop("encoding", None)
+    return _cached(request, stubbed, lambda headers: json_with_contents(db, stubbed, headers, head=head))
 
 
 def _cached(request: Request, doc: dict[str, Any], render: Callable[[dict[str, str]], Response]) -> Response:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from starlette.responses import Response
 
+from couchette import jsonio, store
 from couchette.database import Database
+from couchette.pool import Pool
 from couchette.server import answers
 from couchette.server.request import Request
+from couchette.server.streams import made_answer
 from couchette.server.views import json_body, several
 from couchette.wire import parameters
 
@@ -37,8 +40,53 @@ def _answer_several(
 
 
 def all_docs(request: Request, db: Database) -> Response:
-    """``GET`` or ``POST /{db}/_all_docs``."""
-    return _answer(request, db, _all_docs)
+    """``GET`` or ``POST /{db}/_all_docs``. What can be long is sent page by page, each as it stands when it is read."""
+    body = json_body(request)
+    if body is not None and "queries" in body:
+        return _answer_several(request, db, _all_docs, body)
+    options = parameters.all_docs_options(request.query, body)
+    if db._may_read is not None or not PAGED.issuperset(options):
+        return answers.json_answer(_all_docs(db, options))
+    chunks = _chunks(db._pool, **options)
+    return made_answer(chunks, {"Content-Type": "application/json"}, head=request.method == "HEAD")
+
+
+PAGED: Final = frozenset(
+    ["key", "start_key", "end_key", "inclusive_end", "descending", "skip", "limit", "include_docs", "update_seq"]
+)
+"""Options of listings that are sent page by page; ``keys`` are as many as the request could hold."""
+
+
+def _chunks(
+    pool: Pool,
+    *,
+    key: Any = store.UNSET,
+    start_key: Any = store.UNSET,
+    end_key: Any = store.UNSET,
+    inclusive_end: bool = True,
+    descending: bool = False,
+    skip: int = 0,
+    limit: int | None = None,
+    include_docs: bool = False,
+    update_seq: bool = False,
+) -> Iterator[bytes]:
+    """The text of a listing, a page at a time."""
+    span = store.span_of(key, start_key, end_key, inclusive_end, descending)
+    head, page = pool.read(_first_page, span, skip, limit, include_docs, update_seq)
+    yield b'%b,"rows":[%b%b' % (jsonio.dumps(head)[:-1], b",".join(page.rows), END if page.ended else b"")
+    while not page.ended:
+        limit = None if limit is None else limit - len(page.rows)
+        span = span._replace(first=page.last, exclusive=True)
+        page = pool.read(store.docs_texts, span, 0, limit, include_docs)
+        yield b"".join([b"," + row for row in page.rows]) + (END if page.ended else b"")
+
+
+END: Final = b"]}\n"
+
+
+def _first_page(conn: Any, span: Any, skip: int, limit: int | None, include_docs: bool, update_seq: bool) -> Any:
+    """The head of a listing and its first page, of one snapshot."""
+    return store.docs_head(conn, span, skip, update_seq), store.docs_texts(conn, span, skip, limit, include_docs)
 
 
 def all_docs_queries(request: Request, db: Database) -> Response:

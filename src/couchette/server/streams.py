@@ -1,4 +1,4 @@
-"""Large bodies: requests that are answered while they arrive, and contents that are sent as they are read.
+"""Large bodies: requests that are answered while they arrive, and answers that are sent as they are made.
 
 What fits in ``limits.BODY_HELD_BYTES`` is held in memory and takes one hop to a worker thread, as any other
 request. Beyond that, a resource that stores what it receives gets the body piece by piece, and no thread waits for
@@ -7,12 +7,16 @@ the client.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from couchette import workers
 from couchette.attachment_file import AsyncAttachmentFile, AttachmentFile
 from couchette.limits import BODY_HELD_BYTES
 from couchette.server import answers
@@ -54,7 +58,7 @@ def file_answer(
     if length <= BODY_HELD_BYTES:
         return answers.answer(b"".join(_read(file, one) for one in segments), status, headers)
     headers = {**headers, "Content-Length": str(length)}
-    return answers.answer(b"", status, headers) if head else _sent(_Segments(file, segments), status, headers)
+    return answers.answer(b"", status, headers) if head else sent(_Segments(file, segments), status, headers)
 
 
 def unmeasured_answer(file: AttachmentFile, headers: Mapping[str, str], *, head: bool) -> Response:
@@ -62,15 +66,72 @@ def unmeasured_answer(file: AttachmentFile, headers: Mapping[str, str], *, head:
     first = file.read(BODY_HELD_BYTES)
     if len(first) < BODY_HELD_BYTES:
         return answers.answer(first, 200, headers)
-    return _sent(_Segments(file, [] if head else [(0, None)]), 200, headers)
+    return sent(_Segments(file, [] if head else [(0, None)]), 200, headers)
 
 
 def _read(file: AttachmentFile, segment: Segment) -> bytes:
     return segment if isinstance(segment, bytes) else b"".join(file.chunks(*segment))
 
 
-def _sent(content: AsyncIterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
-    return StreamingResponse(content, status, answers.all_headers(headers))
+def sent(content: AsyncIterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
+    """Send what an asynchronous iterator gives."""
+    return _ReadAhead(content, status, answers.all_headers(headers))
+
+
+class _ReadAhead(StreamingResponse):
+    """Reads or makes the next chunk while one is sent: neither the disk nor the client has to wait for the other."""
+
+    async def stream_response(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        made, chunks = anyio.create_memory_object_stream[Any](0)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._make, made)
+                async with chunks:
+                    async for chunk in chunks:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except BaseExceptionGroup as group:
+            failure = workers.single_failure(group)
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        raise failure from failure.__cause__
+
+    async def _make(self, chunks: MemoryObjectSendStream[Any]) -> None:
+        async with chunks:
+            async for chunk in self.body_iterator:
+                await chunks.send(chunk)
+
+
+def made_answer(chunks: Iterator[bytes], headers: Mapping[str, str], *, head: bool) -> Response:
+    """Send what an iterator makes, each chunk in a worker thread, when the one before is sent.
+
+    Call it in such a thread, too: it makes the first chunk, so what fails there still has a status, and an answer that
+    is but one chunk is sent whole. A failure later on breaks the answer off, which HTTP lets the client see.
+    """
+    first, second = next(chunks), next(chunks, b"")
+    if not second:
+        return answers.answer(first, 200, headers)
+    return sent(_Made([], iter(())) if head else _Made([second, first], chunks), 200, headers)
+
+
+class _Made:
+    """The chunks of an iterator that blocks, after those that are ``there``, the last first."""
+
+    def __init__(self, there: list[bytes], chunks: Iterator[bytes]) -> None:
+        self._there = there
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._there:
+            return self._there.pop()
+        chunk = await workers.in_thread(next, self._chunks, b"")
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
 
 class _Segments:

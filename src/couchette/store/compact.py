@@ -66,6 +66,12 @@ def compaction(pool: Transactions) -> Iterator[Freed]:
     yield freed
 
 
+def superseded_bodies(conn: apsw.Connection) -> int:
+    """How many stored bodies are not the winners': what compaction looks through, and mostly drops."""
+    count: int = conn.execute("SELECT count(*) FROM docs WHERE cur=0").get
+    return count
+
+
 # -- Bodies -------------------------------------------------------------------------------------------
 
 

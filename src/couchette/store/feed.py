@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import apsw
 
 from couchette.document.revtree import RevTree
+from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, QueryParseError
 from couchette.limits import PENDING_EXACT_MAX, SQLITE_INT_MAX
-from couchette.store.read import View, add_meta, get
+from couchette.store.read import View, add_meta, as_stored, get
 from couchette.store.rows import row_at, winner_rows
 from couchette.store.schema import MIGRATIONS, Meta, read_meta
 
@@ -84,7 +85,7 @@ def changes(
         rows = _rows(conn, doc_ids, after, descending, -1)
         results, scanned = _accepted(conn, rows, style == "all_docs", accepts, wanted, scan_max)
         last = meta.update_seq if scanned is None else scanned or after
-        pending = 0 if scanned is None else _count_after(conn, meta, last)
+        pending = 0 if scanned is None else count_after(conn, meta, last)
         if descending and results:
             last = results[-1]["seq"]
     else:
@@ -107,19 +108,53 @@ class Leaves(NamedTuple):
     deleted: list[str]
     last_seq: str
     pending: int
+    docs: dict[str, StoredDoc]
+    """Ordinary documents, where they were asked for."""
 
 
-def changed_leaves(conn: apsw.Connection, *, since: int | str, limit: int, style: str = "all_docs") -> Leaves:
-    """A page of :func:`changes` without the rows around it, which take longer to make than to read."""
+def changed_leaves(
+    conn: apsw.Connection, *, since: int | str, limit: int, style: str = "all_docs", docs_bytes: int = 0
+) -> Leaves:
+    """A page of :func:`changes` without the rows around it, which take longer to make than to read.
+
+    With ``docs_bytes`` the ordinary documents come along, and the page ends after so many bytes of them.
+    """
     meta = read_meta(conn)
     after = parse_seq(since, meta)
-    rows: list[Any] = list(_rows(conn, None, after, False, limit))
+    docs: dict[str, StoredDoc] = {}
+    if docs_bytes:
+        rows, docs, cut = _rows_with_docs(conn, after, limit, docs_bytes)
+        limit = len(rows) if cut else limit
+    else:
+        rows = list(_rows(conn, None, after, False, limit))
     revs = {doc_id: [rev] for _, doc_id, rev, _, _ in rows}
     for _, doc_id, _, _, tree in rows if style == "all_docs" else ():
-        if tree is not None:
+        if type(tree) is str:
             revs[doc_id] = [leaf.rev for leaf in RevTree.load(tree).leaves()]
     last, pending = _end(conn, meta, len(rows), rows[-1][0] if rows else after, after, False, False, limit)
-    return Leaves(revs, [row[1] for row in rows if row[3]], meta.seq_text(last), pending)
+    return Leaves(revs, [row[1] for row in rows if row[3]], meta.seq_text(last), pending, docs)
+
+
+def _rows_with_docs(
+    conn: apsw.Connection, after: int, limit: int, bytes_max: int
+) -> tuple[list[tuple[Any, ...]], dict[str, StoredDoc], bool]:
+    """Rows as :func:`_rows` gives them, the ordinary documents among them, and whether their size ended the page."""
+    rows: list[tuple[Any, ...]] = []
+    docs: dict[str, StoredDoc] = {}
+    cursor = conn.execute(
+        "SELECT seq, id, rev, deleted, tree, atts, body FROM docs WHERE seq>? AND cur=1 ORDER BY seq LIMIT ?",
+        (after, limit),
+    )
+    for seq, doc_id, rev, deleted, tree, atts, body in cursor:
+        rows.append((seq, doc_id, rev, deleted, tree))
+        doc = as_stored(doc_id, rev, deleted, tree, atts, body)
+        if doc is not None:
+            docs[doc_id] = doc
+        bytes_max -= len(body)
+        if bytes_max <= 0:
+            cursor.close()
+            return rows, docs, True
+    return rows, docs, False
 
 
 def _rows(
@@ -213,13 +248,13 @@ def _end(
     elif cut:
         last = after
     if filtered:
-        return last, max(_count_after(conn, meta, after) - listed, 0)
+        return last, max(count_after(conn, meta, after) - listed, 0)
     if not cut:
         return last, 0
-    return last, _count_after(conn, meta, after) - listed if descending else _count_after(conn, meta, last)
+    return last, count_after(conn, meta, after) - listed if descending else count_after(conn, meta, last)
 
 
-def _count_after(conn: apsw.Connection, meta: Meta, seq: int) -> int:
+def count_after(conn: apsw.Connection, meta: Meta, seq: int) -> int:
     """How many documents changed after ``seq``: exact for few, and for all; else an upper bound."""
     total = meta.doc_count + meta.del_count
     if seq == 0:

@@ -30,7 +30,7 @@ UNSET: Final = Unset()
 _STUBS = View()
 
 
-class _Range(NamedTuple):
+class Range(NamedTuple):
     """The ids from ``first`` to ``final``, in the order of the listing; None is open."""
 
     first: str | None
@@ -38,6 +38,8 @@ class _Range(NamedTuple):
     inclusive: bool
     descending: bool
     empty: bool
+    exclusive: bool = False
+    """Whether ``first`` itself is left out."""
 
 
 def all_docs(
@@ -77,16 +79,16 @@ def all_docs(
             raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`", "Give one of them.")
         rows, offset = _by_keys(conn, keys, descending, skip, limit, include_docs, conflicts, view), None
     else:
-        span = _span(key, start_key, end_key, inclusive_end, descending)
+        span = span_of(key, start_key, end_key, inclusive_end, descending)
         wanted = -1 if limit is None else limit
         if span.empty or wanted == 0:
             rows = []
         elif include_docs:
             rows = _with_docs(conn, span, skip, wanted, conflicts, view)
         else:
-            listed = _select(conn, "id, rev", span, skip, wanted)
+            listed = select(conn, "id, rev", span, skip, wanted)
             rows = [{"id": id, "key": id, "value": {"rev": rev}} for id, rev in listed]
-        offset = _offset(conn, span, skip, total, exact_offset)
+        offset = offset_of(conn, span, skip, total, exact_offset)
     answer: dict[str, Any] = {"total_rows": total, "offset": offset, "rows": rows}
     if update_seq:
         answer["update_seq"] = read_meta(conn).seq_text()
@@ -102,48 +104,52 @@ def check_count(name: str, value: Any) -> None:
         raise QueryParseError(f'Invalid value for positive integer: "{value}"', hint)
 
 
-def _span(key: Any, start_key: Any, end_key: Any, inclusive: bool, descending: bool) -> _Range:
-    """Ids are text, so a key of another type lies before all of them; CouchDB lists as if it were not there."""
+def span_of(key: Any, start_key: Any, end_key: Any, inclusive: bool, descending: bool) -> Range:
+    """What the keys of a listing mean.
+
+    Ids are text, so a key of another type lies before all of them; CouchDB lists as if it were not there.
+    """
     for given in (key, start_key, end_key):
         if isinstance(given, str) and not given.isascii():
             jsonio.dumps(given)  # Refuses a lone surrogate.
     if key is not UNSET:
-        return _Range(key, key, True, descending, False) if isinstance(key, str) else _NOTHING
+        return Range(key, key, True, descending, False) if isinstance(key, str) else _NOTHING
     if end_key is not UNSET and not isinstance(end_key, str):
         return _NOTHING
     first = start_key if isinstance(start_key, str) else None
-    return _Range(first, None if end_key is UNSET else end_key, inclusive, descending, False)
+    return Range(first, None if end_key is UNSET else end_key, inclusive, descending, False)
 
 
-_NOTHING = _Range(None, None, True, False, True)
+_NOTHING = Range(None, None, True, False, True)
 
 
-def _select(conn: apsw.Connection, columns: str, span: _Range, skip: int, limit: int) -> Any:
+def select(conn: apsw.Connection, columns: str, span: Range, skip: int, limit: int) -> Any:
+    """A cursor on these columns of the documents in a range, in its order; -1 is no limit."""
     first, final = span.first, span.final
-    sql = _statement(columns, first is not None, final is not None, span.inclusive, span.descending)
+    sql = _statement(columns, first is not None, final is not None, span.inclusive, span.descending, span.exclusive)
     bounds = () if first is None else (first,)
     return conn.execute(sql, (*bounds, limit, skip) if final is None else (*bounds, final, limit, skip))
 
 
 @cache  # A text that is made anew has to be hashed anew to find its prepared statement.
-def _statement(columns: str, first: bool, final: bool, inclusive: bool, descending: bool) -> str:
+def _statement(columns: str, first: bool, final: bool, inclusive: bool, descending: bool, exclusive: bool) -> str:
     low, high, order = ("<=", ">=", "DESC") if descending else (">=", "<=", "ASC")
     clauses = ["cur=1", "deleted=0"]
     if first:
-        clauses.append(f"id{low}?")
+        clauses.append(f"id{low[0] if exclusive else low}?")
     if final:
         clauses.append(f"id{high if inclusive else high[0]}?")
     return f"SELECT {columns} FROM docs WHERE {' AND '.join(clauses)} ORDER BY id {order} LIMIT ? OFFSET ?"
 
 
 def _with_docs(
-    conn: apsw.Connection, span: _Range, skip: int, limit: int, conflicts: bool, view: View
+    conn: apsw.Connection, span: Range, skip: int, limit: int, conflicts: bool, view: View
 ) -> list[dict[str, Any]]:
     if conflicts:
-        listed = [Row._make(row) for row in _select(conn, COLUMNS, span, skip, limit)]
+        listed = [Row._make(row) for row in select(conn, COLUMNS, span, skip, limit)]
         return [_row(conn, row, conflicts, view) for row in listed]
     rows = []
-    for id, rev, body, atts in _select(conn, "id, rev, body, atts", span, skip, limit).fetchall():
+    for id, rev, body, atts in select(conn, "id, rev, body, atts", span, skip, limit).fetchall():
         # The ordinary document is put together right here: a call for each would cost a third more.
         if atts is None and type(body) is bytes:
             doc = loads(body)
@@ -191,7 +197,8 @@ def _by_keys(
     return rows
 
 
-def _offset(conn: apsw.Connection, span: _Range, skip: int, total: int, exact: bool) -> int | None:
+def offset_of(conn: apsw.Connection, span: Range, skip: int, total: int, exact: bool) -> int | None:
+    """How many documents come before a listing's first row; None where only counting could tell, unless ``exact``."""
     if span.empty:
         return 0
     before: int | None = 0

@@ -269,7 +269,7 @@ def stored_docs(
     asked = list(revs)
     found = {}
     for row in winner_rows(conn, [id for id, _ in asked], _STORED):
-        if (doc := _as_stored(*row)) is not None:
+        if (doc := as_stored(*row)) is not None:
             found[doc.id, doc.rev] = doc
     return list(found.values()), [one for one in asked if one not in found] if len(found) < len(asked) else []
 
@@ -277,7 +277,7 @@ def stored_docs(
 _STORED = "docs.id, rev, deleted, tree, atts, body"
 
 
-def _as_stored(
+def as_stored(
     id: str, rev: str, deleted: int, tree: bytes | str | None, atts: str | None, body: bytes | str
 ) -> StoredDoc | None:
     """A winner as it is stored, if there is nothing more to it."""
@@ -313,7 +313,7 @@ def _bulk_revisions(
     if winner is None:
         raise NotFound("missing", f"There is no document {doc_id!r}.")
     if type(winner.tree) is not str and rev in (None, winner.rev):
-        stored = _as_stored(*winner[1:4], *winner[5:]) if view.stored else None
+        stored = as_stored(*winner[1:4], *winner[5:]) if view.stored else None
         return [{"ok": view.doc(conn, winner) if stored is None else stored}]
     tree = tree_of(conn, winner)
     if rev is None:

@@ -115,8 +115,11 @@ class StreamedMultipart:
     pieces: Sequence[bytes | Content]
 
 
-def streamed_related(doc: Mapping[str, Any]) -> StreamedMultipart:
-    """As :func:`related`, where the ``data`` of an attachment may also be a Content, or base64 text."""
+def streamed_related(doc: Mapping[str, Any], *, digests: bool = False) -> StreamedMultipart:
+    """As :func:`related`, where the ``data`` of an attachment may also be a Content, or base64 text.
+
+    ``digests`` says that those of the attachments are of the bytes that follow, and may be told.
+    """
     listed: dict[str, Any] = {}
     followers: list[tuple[dict[str, str], bytes | Content]] = []
     for name, member in doc["_attachments"].items():
@@ -126,7 +129,7 @@ def streamed_related(doc: Mapping[str, Any]) -> StreamedMultipart:
             continue
         content = base64.b64decode(data) if isinstance(data, str) else data
         length = len(content) if isinstance(content, bytes) else content.length
-        entry = {key: value for key, value in member.items() if key not in ("data", "digest")}
+        entry = {key: value for key, value in member.items() if key != "data" and (digests or key != "digest")}
         entry[_length_member(entry)] = length
         listed[name] = {**entry, "follows": True}
         followers.append((_content_headers(name, entry, length), content))

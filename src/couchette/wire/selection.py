@@ -27,6 +27,8 @@ class Selection:
     query_params: Mapping[str, str] = field(default_factory=dict)
     accepts: Callable[[Document], bool] | None = None
     """A predicate that runs on our side, for documents that the source gave."""
+    with_docs: bool = False
+    """Whether the documents are wanted too, where the source can add ordinary ones to its changes."""
 
     @property
     def filtered(self) -> bool:

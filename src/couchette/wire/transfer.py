@@ -12,11 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
-from couchette.errors import NotCouchDB
+import msgspec
+
+from couchette import jsonio
+from couchette.document.stored import StoredDoc, read_stored
+from couchette.errors import BadRequest, NotCouchDB
 from couchette.wire.checkpoint import Seq
 
 _OUR_SEQ: Final = re.compile("[0-9]+-([0-9a-f]{32})")
 _SECONDS_DIGITS: Final = 11
+_END: Final = re.compile(
+    rb'\]\s*,\s*"last_seq"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9]+)\s*,\s*"pending"\s*:\s*([0-9]+)\s*\}\s*\Z'
+)
+"""The end of a page. In JSON these quotes cannot be inside of a text, so it is the page's and nothing in it."""
+_END_BYTES: Final = 8192
+"""Where the end is looked for; CouchDB's longest sequences have some hundreds."""
+_NO_DOC: Final = msgspec.Raw()
 
 Document = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -59,6 +70,10 @@ class ChangesPage:
     """Changes after this page, where the source tells."""
     deleted: frozenset[str] = frozenset()
     """Those of the documents whose winner is a tombstone."""
+    docs: Mapping[str, StoredDoc] = field(default_factory=dict)
+    """Ordinary documents that came along, by id: the only leaf of each, complete. The others are to be fetched."""
+    size: int = 0
+    """Bytes of a page with documents, on the line or in the file."""
 
 
 class Wanted(NamedTuple):
@@ -107,6 +122,67 @@ def read_changes(answer: Any) -> ChangesPage:
     last_seq = _member(answer, "last_seq", (int, str, list), "_changes")
     pending = answer.get("pending")
     return ChangesPage(leaves, last_seq, pending if isinstance(pending, int) else None, frozenset(deleted))
+
+
+@dataclass(frozen=True)
+class UnreadChanges:
+    """The text of a page with documents, after which there is more: the next can be asked for before it is read."""
+
+    text: bytes
+    last_seq: Seq
+    pending: int
+
+    def read(self) -> ChangesPage:
+        """The page. It takes some time, which other threads can use."""
+        return read_changes_with_docs(self.text)
+
+
+class _Rev(msgspec.Struct, gc=False):
+    rev: str
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: str
+    changes: list[_Rev]
+    deleted: Any = False
+    doc: msgspec.Raw = _NO_DOC
+
+
+class _Changes(msgspec.Struct, gc=False):
+    results: list[_Row]
+    last_seq: int | str | list[Any]
+    pending: Any = None
+
+
+_decode_changes = msgspec.json.Decoder(_Changes).decode
+
+
+def unread_changes(text: bytes) -> UnreadChanges | None:
+    """An answer to ``_changes`` whose end says that more follows; None where it says something else, or nothing."""
+    found = _END.search(text, max(0, len(text) - _END_BYTES))
+    if found is None or not (pending := int(found[2])):
+        return None
+    return UnreadChanges(text, jsonio.loads(found[1]), pending)
+
+
+def read_changes_with_docs(text: bytes) -> ChangesPage:
+    """Check an answer to ``_changes?include_docs=true``, and take the documents from it that are ordinary.
+
+    Of any source: whether a document is the listed revision, and all that the target needs, is seen from itself.
+    """
+    try:
+        answer = _decode_changes(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return read_changes(_json(text))  # It says what is wrong, or reads what only a slower reader can.
+    leaves: dict[str, list[str]] = {}
+    docs: dict[str, StoredDoc] = {}
+    for row in answer.results:
+        revs = leaves[row.id] = [change.rev for change in row.changes]
+        if row.doc and len(revs) == 1 and (doc := read_stored(row.doc, row.id, revs[0])) is not None:
+            docs[row.id] = doc
+    pending = answer.pending if isinstance(answer.pending, int) else None
+    deleted = frozenset(row.id for row in answer.results if row.deleted)
+    return ChangesPage(leaves, answer.last_seq, pending, deleted, docs, len(text))
 
 
 def read_revs_diff(answer: Any) -> list[Wanted]:
@@ -190,6 +266,13 @@ def _checked(doc: Any, endpoint: str) -> Document:
         raise _unlike_couchdb(endpoint, doc)
     checked: Document = doc
     return checked
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return jsonio.loads(text)
+    except BadRequest as exc:
+        raise _unlike_couchdb("_changes", text[:100]) from exc
 
 
 def _member(value: Any, name: str, kind: Any, endpoint: str) -> Any:

@@ -1,0 +1,44 @@
+"""Bodies of requests that came compressed. CouchDB unpacks JSON so; attachments are stored as they came."""
+
+from __future__ import annotations
+
+import zlib
+
+from couchette.errors import BadContentType, BadRequest, TooLarge
+from couchette.limits import REQUEST_HELD_BYTES_MAX
+
+_GZIP_WINDOW = zlib.MAX_WBITS | 16
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """A body without its Content-Encoding, which may be ``gzip`` or ``identity``.
+
+    Raises BadRequest for what is not gzip, TooLarge for what becomes too large, BadContentType for another encoding.
+    """
+    if encoding == "identity":
+        return body
+    if encoding != "gzip":
+        raise BadContentType(f"{encoding} is not a supported content encoding.", "Send it with gzip, or as it is.")
+    pieces: list[bytes] = []
+    room = REQUEST_HELD_BYTES_MAX
+    # Like the files of gzip, a body may have several members, one after the other.
+    while body or not pieces:
+        unpacker = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            piece = unpacker.decompress(body, room + 1)
+        except zlib.error as exc:
+            raise _not_gzip(str(exc)) from exc
+        if len(piece) > room:
+            raise TooLarge(
+                "the request entity is too large", f"Unpacked it has more than {REQUEST_HELD_BYTES_MAX} bytes."
+            )
+        if not unpacker.eof:
+            raise _not_gzip("It ends too early.")
+        pieces.append(piece)
+        room -= len(piece)
+        body = unpacker.unused_data
+    return b"".join(pieces)
+
+
+def _not_gzip(hint: str) -> BadRequest:
+    return BadRequest("Request body is not properly gzipped.", hint)
