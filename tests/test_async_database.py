@@ -32,7 +32,7 @@ def test_both_facades_take_the_same_parameters(name):
         assert isinstance(asynchronous, property)
         return
     # A live feed of changes is iterated over, not awaited; declaring a view touches no file.
-    at_once = ("__init__", "changes", "live", "spatial_view", "text_index", "view")
+    at_once = ("__init__", "as_user", "changes", "live", "spatial_view", "text_index", "view")
     assert inspect.iscoroutinefunction(asynchronous) == (name not in at_once)
     one, other = inspect.signature(sync).parameters, inspect.signature(asynchronous).parameters
     assert [(p.name, p.kind, p.default) for p in one.values()] == [(p.name, p.kind, p.default) for p in other.values()]

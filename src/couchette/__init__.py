@@ -9,6 +9,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from couchette.access import TLS, BasicAuth, BearerAuth, SessionAuth
 from couchette.async_database import AsyncDatabase
 from couchette.attachment_file import AsyncAttachmentFile, AttachmentFile
@@ -29,12 +32,19 @@ from couchette.replication import (
     SyncStatus,
 )
 
+if TYPE_CHECKING:
+    from couchette.async_remote_database import AsyncRemoteDatabase
+    from couchette.remote_database import RemoteDatabase
+    from couchette.remote_server import AsyncRemoteServer, RemoteServer
+
 __version__ = "0.1.0"
 
 __all__ = [
     "TLS",
     "AsyncAttachmentFile",
     "AsyncDatabase",
+    "AsyncRemoteDatabase",
+    "AsyncRemoteServer",
     "Attachment",
     "AttachmentFile",
     "BasicAuth",
@@ -46,6 +56,8 @@ __all__ = [
     "LiveReplication",
     "LiveSync",
     "Progress",
+    "RemoteDatabase",
+    "RemoteServer",
     "ReplicationResult",
     "SessionAuth",
     "Status",
@@ -57,3 +69,17 @@ __all__ = [
     "sync",
     "sync_async",
 ]
+
+_REMOTE: Final = {
+    "AsyncRemoteDatabase": "couchette.async_remote_database",
+    "AsyncRemoteServer": "couchette.remote_server",
+    "RemoteDatabase": "couchette.remote_database",
+    "RemoteServer": "couchette.remote_server",
+}
+"""Only who names one of these pays for the import of an HTTP client."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _REMOTE:
+        return getattr(import_module(_REMOTE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ from couchette import store, workers
 from couchette.attachment_access import AsyncAttachmentAccess
 from couchette.change_feeds import AsyncChangeFeeds
 from couchette.database import Database, Doc
+from couchette.design.access import AsyncDesignAccess
 from couchette.errors import BadRequest
 from couchette.find_queries import AsyncFindQueries
 from couchette.gql_queries import AsyncGqlQueries
@@ -43,6 +44,7 @@ class AsyncDatabase(
     AsyncGqlQueries,
     AsyncTextQueries,
     AsyncSpatialQueries,
+    AsyncDesignAccess,
 ):
     """A :class:`Database` whose methods are awaited: same names, same parameters, same results.
 

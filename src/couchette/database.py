@@ -9,6 +9,7 @@ from couchette import store
 from couchette.attachment_access import AttachmentAccess
 from couchette.change_feeds import ChangeFeeds
 from couchette.database_file import DatabaseFile
+from couchette.design.access import DesignAccess
 from couchette.document_mapping import DocumentMapping
 from couchette.find_queries import FindQueries
 from couchette.gql_queries import GqlQueries
@@ -38,6 +39,7 @@ class Database(
     GqlQueries,
     TextQueries,
     SpatialQueries,
+    DesignAccess,
 ):
     """A document database in one SQLite file, or in memory.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +21,9 @@ Doc = dict[str, Any]
 
 class DatabaseFile:
     """What :class:`~couchette.Database` can do with its file as a whole."""
+
+    _may_read: Callable[[Doc], bool] | None = None
+    """Which documents the server shows to the user of this object; all, where it is None."""
 
     def __init__(
         self,
@@ -103,6 +107,11 @@ class DatabaseFile:
         """
         self._pool.write(store.write_security, security)
 
+    @cached_property
+    def _partitioned(self) -> bool:
+        """Whether it was made as a partitioned database, whose ids the server wants to be ``partition:rest``."""
+        return self._pool.read(store.read_partitioned)
+
     def compact(self, *, progress: Callable[[Freed], object] | None = None) -> Freed:
         """Drop the bodies of revisions that are not leaves, and attachment content that nothing names.
 
@@ -115,9 +124,11 @@ class DatabaseFile:
                 ends there; what is done stays done.
         """
         freed = Freed(bodies=0, attachments=0, bytes=0)
-        for freed in store.compaction(self._pool):
-            if progress is not None:
-                progress(freed)
+        with self._pool.tasks.running("database_compaction", total=self._pool.read(store.superseded_bodies)) as task:
+            for freed in store.compaction(self._pool):
+                task.advance(freed["bodies"] + freed["attachments"])
+                if progress is not None:
+                    progress(freed)
         return freed
 
     def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:

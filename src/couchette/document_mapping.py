@@ -33,12 +33,12 @@ class DocumentMapping(MutableMapping[str, Doc]):
         """
         if not isinstance(doc, MutableMapping):
             raise BadRequest("Document must be a JSON object", f"Give a dict, not {type(doc).__name__}.")
-        result = self._pool.write(_replace, id, doc)
+        result = self._pool.write(replace, id, doc)
         doc["_id"], doc["_rev"] = result["id"], result["rev"]
 
     def __delitem__(self, id: str) -> None:
         """Delete the document's current revision. Raises NotFound, which is a KeyError."""
-        self._pool.write(_remove_winner, id)
+        self._pool.write(remove_winner, id)
 
     def __contains__(self, id: object) -> bool:
         try:
@@ -69,7 +69,7 @@ class DocumentMapping(MutableMapping[str, Doc]):
         return id(self)
 
 
-def _replace(conn: Any, doc_id: str, doc: Mapping[str, Any]) -> Doc:
+def replace(conn: Any, doc_id: str, doc: Mapping[str, Any]) -> Doc:
     """Put on top of the current revision where the document names none, in the same transaction."""
     if doc.get("_rev") is None:
         doc = {key: value for key, value in doc.items() if key != "_rev"}
@@ -78,5 +78,6 @@ def _replace(conn: Any, doc_id: str, doc: Mapping[str, Any]) -> Doc:
     return store.put(conn, doc, id=doc_id)
 
 
-def _remove_winner(conn: Any, doc_id: str) -> Doc:
+def remove_winner(conn: Any, doc_id: str) -> Doc:
+    """Delete the current revision, whichever that is."""
     return store.remove(conn, doc_id, store.get(conn, doc_id)["_rev"])

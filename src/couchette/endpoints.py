@@ -29,7 +29,7 @@ from couchette.replication import (
 )
 
 Endpoint = Any
-"""``http(s)://host/database``, the path of a file, a Database or an AsyncDatabase; or a replication's Peer."""
+"""``http(s)://host/database``, the path of a file, any of our databases, remote ones too; or a replication's Peer."""
 
 
 class AccessOptions(ReplicationOptions, total=False):
@@ -268,8 +268,17 @@ def _is_url(endpoint: Endpoint) -> bool:
 async def _peer(endpoint: Endpoint, access: Access, *, must_exist: bool = False) -> AsyncIterator[Peer]:
     """The peer for an endpoint; a file that is opened here is closed again."""
     pool = getattr(endpoint, "_pool", None)
+    remote: Any = getattr(endpoint, "_remote", endpoint)  # What a RemoteDatabase drives.
     if isinstance(endpoint, Peer):
         yield endpoint
+    elif (client := getattr(remote, "_client", None)) is not None:
+        from couchette.remote import RemotePeer
+
+        peer = RemotePeer.of(client.apart(access))
+        if remote._to_create:
+            async with peer:
+                await peer.create()
+        yield peer
     elif isinstance(pool, Pool):
         yield LocalPeer(pool, label=endpoint.name)
     elif _is_url(endpoint):

@@ -12,11 +12,11 @@ from typing import Final
 
 from couchette import store, surroundings
 from couchette.database import Database
-from couchette.errors import DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
+from couchette.errors import BadRequest, DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
 from couchette.jobs import Replications
 from couchette.notifier import Notifier
 from couchette.pool import Durability
-from couchette.wire.names import REPLICATOR, check_database_name
+from couchette.wire.names import REPLICATOR, SYSTEM_DATABASES, check_database_name
 
 SUFFIX: Final = ".couchette"
 SLASH: Final = "="
@@ -85,15 +85,24 @@ class Environment(Mapping[str, Database]):
                 raise DatabaseNotFound("Database does not exist.", f"There is no database {name!r}; create it first.")
             return self[name]
 
-    def create(self, name: str) -> Database:
-        """A new database. Raises DatabaseExists, IllegalDatabaseName."""
+    def create(self, name: str, *, partitioned: bool = False) -> Database:
+        """A new database. Raises DatabaseExists, IllegalDatabaseName.
+
+        The server wants the ids of a ``partitioned`` one to be ``partition:rest``, and lists and queries its partitions
+        as CouchDB does. It stays so.
+        """
         with self._lock:
             check_database_name(name)
+            if partitioned and name in SYSTEM_DATABASES:
+                raise BadRequest("Cannot partition a system database", f"{name!r} is one.")
             if name in self:
                 raise DatabaseExists(
                     "The database could not be created, the file already exists.", f"Open {name!r} instead."
                 )
-            return self[name]
+            database = self[name]
+            if partitioned:
+                database._pool.write(store.write_partitioned)
+            return database
 
     def destroy(self, name: str) -> None:
         """Close a database and delete its file. Raises DatabaseNotFound."""

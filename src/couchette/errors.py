@@ -39,7 +39,8 @@ answers ``{"error", "reason"}``; ``str(exc)`` shows both sentences.
     ├── FunctionFailed                      500 function_failed     a design function erred
     │   ├── CompilationFailed               500 compilation_error
     │   └── LimitExceeded                   500 os_process_error
-    └── MissingExtra (also ImportError)     501 missing_extra
+    ├── MissingExtra (also ImportError)     501 missing_extra
+    └── NotOnServer (also AttributeError)   501 not_implemented
 """
 
 from __future__ import annotations
@@ -282,9 +283,11 @@ class FunctionFailed(CouchetteError):
     """A design function raised, gave a wrong answer, or ran out of its time, memory or stack.
 
     ``error`` is CouchDB's word for what happened, or the function's own (``throw ["error", word, reason]``).
+    ``thrown`` is the name and message of the exception that a show, list, update or rewrite threw, if it was one.
     """
 
     default_error = "function_failed"
+    thrown: tuple[str, str] | None = None
 
 
 class CompilationFailed(FunctionFailed):
@@ -304,6 +307,16 @@ class MissingExtra(CouchetteError, ImportError):
 
     default_status = 501
     default_error = "missing_extra"
+
+
+class NotOnServer(CouchetteError, AttributeError):
+    """A database behind a URL cannot do this; the hint says where it can be done.
+
+    It is an :class:`AttributeError` too, so that ``hasattr`` tells.
+    """
+
+    default_status = 501
+    default_error = "not_implemented"
 
 
 BY_STATUS: dict[int, type[CouchetteError]] = {
@@ -335,6 +348,8 @@ def from_answer(status: int, error: str, reason: str, hint: str = "") -> Couchet
     kind = BY_ERROR.get(error) or BY_STATUS.get(status) or (RemoteError if status >= 500 else CouchetteError)
     if kind is NotFound and reason == "Database does not exist.":
         kind = DatabaseNotFound
+    if kind is BadRequest and reason == "Invalid rev format":
+        kind = InvalidRev
     return kind(reason, hint, status=status, error=error)
 
 

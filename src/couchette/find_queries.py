@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couchette import workers
 from couchette.limits import FIND_LIMIT
+from couchette.wire.requests import index_body
 
 if TYPE_CHECKING:
     from couchette.database import Database
@@ -135,16 +136,17 @@ class FindQueries:
         """
         from couchette.query.find_indexes import create_index
 
-        given = {
-            "fields": None if fields is None else _text_fields(fields) if type == "text" else _listed(fields),
-            "partial_filter_selector": partial_filter_selector,
-            "default_field": default_field,
-            "default_analyzer": default_analyzer,
-            "index_array_lengths": index_array_lengths,
-        }
-        definition = {key: value for key, value in given.items() if value is not None}
-        named = {key: value for key, value in (("name", name), ("ddoc", ddoc)) if value is not None}
-        return create_index(self._pool, {"index": definition, "type": type, **named}, build=build)
+        body = index_body(
+            fields,
+            name=name,
+            ddoc=ddoc,
+            type=type,
+            partial_filter_selector=partial_filter_selector,
+            default_field=default_field,
+            default_analyzer=default_analyzer,
+            index_array_lengths=index_array_lengths,
+        )
+        return create_index(self._pool, body, build=build)
 
     def get_indexes(self) -> Doc:
         """All Mango indexes: ``{"total_rows", "indexes": [{"ddoc", "name", "type", "def"}]}``."""
@@ -305,8 +307,3 @@ def _options(
 
 def _listed(spec: SortSpec) -> Sequence[Any]:
     return [spec] if isinstance(spec, (str, Mapping)) else spec
-
-
-def _text_fields(spec: SortSpec) -> Sequence[Any]:
-    """The fields of a text index: a name alone is that of a text."""
-    return [{"name": one, "type": "string"} if isinstance(one, str) else one for one in _listed(spec)]

@@ -53,6 +53,13 @@ are in use. A deeper one is refused with 400."""
 FEED_PAGE_DOCS: Final = 500
 """Documents that a live feed looks at in one read: many enough for speed, few enough for memory and for `cancel`."""
 
+LISTING_PAGE_ROWS: Final = 2000
+"""Rows of a listing or of changes that the server reads at once: beyond it a page is no faster, and this one takes a
+few milliseconds."""
+
+LISTING_PAGE_BYTES: Final = 1024 * 1024
+"""Such a page ends at this size, so that an answer takes little memory whatever is listed, and however much of it."""
+
 PENDING_EXACT_MAX: Final = 1000
 """Up to so many sequences after a page of changes, ``pending`` is counted; beyond it is an upper bound."""
 
@@ -148,11 +155,16 @@ COMPILED_VIEWS_MAX: Final = 16
 
 # -- Replication ----------------------------------------------------------------------------------
 
-BATCH_DOCS: Final = 500
-"""Changes asked for and documents moved in one batch; CouchDB's ``worker_batch_size``."""
+BATCH_DOCS: Final = 2000
+"""Changes asked for and documents moved in one batch, at most. CouchDB's ``worker_batch_size`` is 500, of which it
+moves four at a time; with 500 here the requests and transactions would take a fifth of a first pull."""
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """A push is cut into requests of about this size, well below common proxies' body limits."""
+
+INCLUDED_BYTES_MAX: Final = 2 * BATCH_BYTES
+"""A page of changes with its documents that gets larger is asked for again without them. Pages are made to fit into
+half of it, as far as the sizes of documents can be foreseen."""
 
 FETCHES_AHEAD: Final = 2
 """Fetches whose answers are awaited beside the one being handed on: the source works on one while we read another.
@@ -206,6 +218,15 @@ JOB_RETRY_MAX_S: Final = 8 * 3600.0
 JOB_HISTORY_MAX: Final = 20
 """Starts and crashes that are remembered of a job; CouchDB's ``max_history``."""
 
+JOBS_MAX: Final = 500
+"""Replications of ``_replicator`` that run at once; CouchDB's default of ``max_jobs``."""
+
+JOBS_INTERVAL_S: Final = 60.0
+"""How often jobs that wait in line get the turns of others; CouchDB's default of ``interval``."""
+
+JOBS_CHURN_MAX: Final = 20
+"""Jobs that lose their turn at once; CouchDB's default of ``max_churn``."""
+
 JOBS_PAGE: Final = 100
 """Changes of ``_replicator`` read at once, with their documents."""
 
@@ -247,6 +268,15 @@ FEED_SILENCE_S: Final = 30.0
 
 LONGPOLL_S: Final = 25.0
 """How long a waiting request waits where heartbeats do not come through: less than HTTP_TIMEOUT_S."""
+
+REMOTE_RANGE_BYTES: Final = 4 * 1024 * 1024
+"""How much of an attachment on a server is asked for at once while it is read as a file, and held in memory."""
+
+REMOTE_EDIT_TRIES: Final = 10
+"""How often ``db[id] = doc`` without a rev is tried on a server where others write the document meanwhile."""
+
+FIND_LIMIT_REMOTE_MAX: Final = 2**31 - 1
+"""The ``limit`` that is asked of a server for all that is found: ``_find`` has 25 where it is left out."""
 
 ATTACHMENT_INLINE_BYTES_MAX: Final = 1024 * 1024
 """A larger attachment is streamed from one side to the other; smaller ones travel in batches, held in memory."""
@@ -352,7 +382,7 @@ FUNCTION_REVISIONS_MAX: Final = 20
 ``query_server_config/revs_limit``."""
 
 DESIGNS_KEPT_MAX: Final = 16
-"""Design documents whose filters, shows, lists, updates and rewrites a server keeps compiled; each has a thread and
+"""Design documents whose functions a server, or a database that a program uses, keeps compiled; each has a thread and
 about 1 MB."""
 
 LIST_ROWS: Final = 1000
@@ -369,6 +399,20 @@ REDUCE_LIMIT_BYTES: Final = 4906
 
 REQUEST_BYTES_MAX: Final = 4 * 1024**3
 """CouchDB's ``max_http_request_size``."""
+
+REQUEST_HELD_BYTES_MAX: Final = 256 * 1024**2
+"""Requests that are held whole, since they are JSON: parsed they take some ten times as much. Batches of replicators
+have some megabytes. What is streamed may have ``REQUEST_BYTES_MAX``."""
+
+REQUEST_UNASKED_BYTES: Final = 64 * 1024
+"""What is held of a request before it is known who sends it: most requests whole, and too little to fill the memory."""
+
+SIDE_THREADS: Final = 24
+"""Threads for requests that may run functions of users, or wait for one another's writes, beside anyio's 40 for the
+others: so reading goes on, however slow a function is."""
+
+SIDE_WAITING_MAX: Final = 1000
+"""Such requests that wait for a thread; more are refused with 503."""
 
 BODY_HELD_BYTES: Final = 1024 * 1024
 """Attachments up to this size are held in memory, each by one hop to a thread; larger ones are sent and received in
@@ -423,10 +467,26 @@ GQL_NESTING_MAX: Final = 100
 thread has a thousand."""
 
 SHUTDOWN_GRACE_S: Final = 5
-"""How long a server that stops waits for requests under way; a client that stalls must not keep it."""
+"""How long a server that stops waits for requests under way; a client that stalls must not keep it. So long, too, does
+the end of a program wait for what `couchette.pouchdb` has under way."""
 
 LONGPOLL_TIMEOUT_MS: Final = 60_000
 """Default and largest ``timeout`` of a waiting changes feed; CouchDB's ``changes_timeout``."""
+
+FORM_BYTES_MAX: Final = 4 * DOC_BYTES_MAX
+"""Of a form of the pages without a file: a document's text, most of whose characters a browser may escape by three.
+Larger documents are written with the API."""
+
+FORM_FIELD_BYTES_MAX: Final = 64 * 1024
+"""Of a form's field beside a file: a token, or an attachment's name."""
+
+POUCHDB_THREADS_MAX: Final = 8
+"""Threads that run the operations of an asynchronous environment of `couchette.pouchdb`; those of one database run one
+after the other, so more would only serve programs with more slow servers than this."""
+
+POUCHDB_UNSEEN_CHANGES: Final = 1000
+"""Changes that a live feed of `couchette.pouchdb` tells before the program has looked at the first of them; then the
+feed waits, so that a program that is busy does not collect a database in memory."""
 
 assert ATTACHMENT_CHUNK_BYTES < BATCH_BYTES
 assert UPLOAD_TOUCH_S < UPLOAD_IDLE_S

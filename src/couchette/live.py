@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -206,6 +206,15 @@ class AsyncFeed(_Position):
         self.cancel()
 
 
+class Cancellable(Protocol):
+    """Changes to iterate over, until somebody cancels them."""
+
+    def __iter__(self) -> Iterator[Doc]: ...
+
+    def cancel(self) -> None:
+        """End them, also for a thread that waits."""
+
+
 class Listener:
     """A callback that is called with each change, on one background thread.
 
@@ -213,7 +222,7 @@ class Listener:
     Closing the database ends it quietly.
     """
 
-    def __init__(self, feed: Feed, on_change: Callable[[Doc], Any]) -> None:
+    def __init__(self, feed: Cancellable, on_change: Callable[[Doc], Any]) -> None:
         self._feed = feed
         self._on_change = on_change
         self._error: BaseException | None = None

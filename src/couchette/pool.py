@@ -31,6 +31,7 @@ from couchette.limits import (
     WAL_PAGES,
 )
 from couchette.notifier import Notifier
+from couchette.tasks import Tasks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +52,8 @@ class Pool:
         if not self.path:
             raise StoreError("The path of a database must not be empty.", "Give a file, or ':memory:'.")
         self.notifier = Notifier()
+        self.tasks = Tasks()
+        """The long work that is done on the database, and how far it is."""
         if durability not in ("normal", "full"):
             raise StoreError(f"durability={durability!r} is unknown.", "Give 'normal' or 'full'.")
         self._durability = durability

@@ -6,13 +6,17 @@ import base64
 import json
 import signal
 import socket
+import ssl
 import urllib.error
 import urllib.request
 
 import pytest
+import trustme
 
-from couchette import Environment
+from couchette import Environment, server
 from couchette.cli import serve as serving
+from couchette.server import running
+from couchette.users.admins import Admins
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -105,3 +109,67 @@ def test_what_it_acknowledged_outlives_a_power_cut(tmp_path, monkeypatch):
     monkeypatch.setattr(serving, "serve", served)
     serving.run_serve(str(tmp_path), "127.0.0.1", 0, admin=None, password_file=None, key_file=None)
     assert waits == [2]
+
+
+@pytest.mark.slow
+def test_it_serves_https_below_a_prefix_to_pages_of_a_site(start, tmp_path):
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    tls = ("--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+    folder = tmp_path / "served"
+    site = "https://app.example"
+    process = start(
+        "serve", folder, "--port", 0, *tls, "--cors", site, "--prefix", "/couch/", "--set", "cors/max_age=7"
+    )
+    url = process.stdout.readline().split()[0]
+    assert url.startswith("https://127.0.0.1:")
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    request = urllib.request.Request(f"{url}/db", method="PUT", headers={"Origin": site})
+    with opener.open(request) as answer:
+        assert answer.headers["Location"] == f"{url}/couch/db"
+        assert answer.headers["Access-Control-Allow-Origin"] == site
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    with opener.open(f"{url}/_node/_local/_config/cors/max_age") as answer:
+        assert json.load(answer) == "7"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == ""
+
+
+def test_all_sites_may_send_no_passwords():
+    shared = serving._shared_with(["*"])
+    assert shared is not None
+    assert shared.credentials is False
+    assert serving._shared_with([]) is None
+
+
+def test_options_that_make_no_sense_are_refused(run, tmp_path):
+    folder = tmp_path / "served"
+    ran = run("serve", folder, "--tls-key", "key.pem")
+    assert (ran.code, "--tls-cert" in ran.err) == (2, True)
+    ran = run("serve", folder, "--set", "cors/max_age")
+    assert (ran.code, "section/key=value" in ran.err) == (2, True)
+    ran = run("serve", folder, "--set", "cors/nothing=1")
+    assert (ran.code, "cors/origins" in ran.err) == (1, True)
+    ran = run("serve", folder, "--tls-cert", tmp_path / "none.pem")
+    assert ran.code == 1
+    assert "none.pem cannot be used" in ran.err
+
+
+def test_an_administrator_of_the_folder_opens_other_addresses(tmp_path, monkeypatch):
+    asked = []
+
+    def bind(host, port, has_admins):
+        asked.append(has_admins)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "_bind", bind)
+    with Environment(tmp_path) as environment:
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                server.serve(environment, "0.0.0.0", 0)
+            Admins(environment, {}, iterations=1).set("eve", "pw")
+    assert asked == [False, True]

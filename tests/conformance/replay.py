@@ -1,8 +1,9 @@
-"""Sends recorded requests to our app in process, and compares its answers with CouchDB's.
+"""Sends recorded requests to our app and compares its answers with CouchDB's.
 
-The app is called as an ASGI server would call it, with the path exactly as it was recorded: HTTP clients
-normalise paths, and how a path is taken apart is part of what is tested. Run as a program, it prints what
-differs: ``python -m tests.conformance.replay [topic[/scenario]]``.
+In process the app is called as an ASGI server would call it; :mod:`tests.conformance.lines` brings the same requests
+to servers. Paths go out exactly as they were recorded: HTTP clients normalise them, and how a path is taken apart is
+part of what is tested. Run as a program, it prints what differs:
+``python -m tests.conformance.replay [topic[/scenario]]``.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -27,25 +30,32 @@ from tests.server.asgi import HOST, Answer, call
 
 GOLDEN = Path(__file__).parent / "golden"
 BASE = f"http://{HOST}"
-FIXED = {
-    "base": BASE,
-    "hostport": HOST,
-    "authbase": f"http://admin:secret@{HOST}",
-    "db": "golden_1",
-    "db2": "golden_2",
-    "db3": "golden_3",
-}
+DATABASES = {"db": "golden_1", "db2": "golden_2", "db3": "golden_3"}
 ADMIN = ("admin", "secret")
 POLICY = Policy(admins=dict([ADMIN]), password_iterations=1)
-PLACEHOLDERS = {FIXED[name]: f"{{{name}}}" for name in ("authbase", "base", "hostport", "db3", "db2", "db")}
-TOKEN = re.compile(r"\$\{(\w+)\}|\{(" + "|".join(FIXED) + r")\}")
+NAMES = ("authbase", "base", "hostport", "db3", "db2", "db")
+"""Of placeholders. What the first ones stand for contains what the next one does."""
+TOKEN = re.compile(r"\$\{(\w+)\}|\{(" + "|".join(NAMES) + r")\}")
+Ask = Callable[[str, str, Mapping[str, str], bytes], Awaitable[Answer]]
+"""Sends a request (method, target, headers, body) and gives its answer."""
+
+
+def placeholders(base: str) -> dict[str, str]:
+    """What the placeholders of recordings stand for, at a server with this URL."""
+    return {
+        "authbase": base.replace("://", "://{}:{}@".format(*ADMIN)),
+        "base": base,
+        "hostport": urlsplit(base).netloc,
+        **DATABASES,
+    }
 
 
 class Replay:
-    """One scenario under way: an app of its own, and the values that its answers gave."""
+    """One scenario under way: how its requests are sent, to an app of its own, and the values that its answers gave."""
 
-    def __init__(self, environment: Environment) -> None:
-        self.app = create_app(environment, POLICY)
+    def __init__(self, ask: Ask, base: str = BASE) -> None:
+        self._ask = ask
+        self._names = placeholders(base)
         self.saved: dict[str, str] = {}
 
     async def run(self, scenario: dict[str, Any]) -> dict[int, str]:
@@ -76,11 +86,11 @@ class Replay:
             body = base64.b64decode(request["base64"])
         headers.update(request.get("headers", {}))
         shown = {name.lower(): self.filled(value) for name, value in headers.items() if value is not None}
-        return await call(self.app, request["method"], target, {**shown, "content-length": str(len(body))}, body)
+        return await self._ask(request["method"], target, {**shown, "content-length": str(len(body))}, body)
 
     def filled(self, text: str) -> str:
         """Text with the placeholders' values in their place."""
-        return TOKEN.sub(lambda found: self.saved.get(found[1], "UNSAVED") if found[1] else FIXED[found[2]], text)
+        return TOKEN.sub(lambda found: self.saved.get(found[1], "UNSAVED") if found[1] else self._names[found[2]], text)
 
     def save(self, exchange: dict[str, Any], answer: Answer) -> None:
         """Keep what the exchange names. What an answer that differs lacks is not kept."""
@@ -96,7 +106,7 @@ class Replay:
     def compare(self, exchange: dict[str, Any], answer: Answer) -> str | None:
         """How an answer differs from the recorded one, or None."""
         recorded = exchange["response"]
-        norm = Normal(PLACEHOLDERS, exchange.get("norm", ()))
+        norm = Normal({self._names[name]: f"{{{name}}}" for name in NAMES}, exchange.get("norm", ()))
         any_error = "status" in norm.ignored and answer.status >= 400
         if recorded["status"] != answer.status and not any_error:
             return f"status is {answer.status}, not {recorded['status']}: {answer.body[:200]!r}"
@@ -163,11 +173,11 @@ class Arrived:
 
 
 async def replay(scenario: dict[str, Any]) -> dict[int, str]:
-    """Replay one scenario in a fresh environment: the exchanges that differ, and how."""
+    """Replay one scenario in process, in a fresh environment: the exchanges that differ, and how."""
     with Environment(":memory:") as environment:
-        replay = Replay(environment)
-        with surroundings.replaced(Surroundings(carrier=ToItself(replay.app))):
-            return await replay.run(scenario)
+        app = create_app(environment, POLICY)
+        with surroundings.replaced(Surroundings(carrier=ToItself(app))):
+            return await Replay(partial(call, app)).run(scenario)
 
 
 def main(prefix: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import httpx
 import pytest
 
 from couchette import Database, Environment
-from couchette.server import background
+from couchette.server import Policy, background
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
@@ -176,6 +177,19 @@ def served(environment: Environment) -> Iterator[HttpDatabase]:
         database = HttpDatabase(f"{url}/db")
         with database.http:
             yield database
+
+
+@pytest.fixture
+def administered(environment: Environment, caplog: pytest.LogCaptureFixture) -> Iterator[str]:
+    """The URL of our server with an administrator, admin with the password secret; nothing may fail inside it."""
+    with background(environment, policy=Policy(admins={"admin": "secret"}, password_iterations=1)) as url:
+        yield url
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def with_credentials(url: str) -> str:
+    """A URL with the administrator's name and password in it."""
+    return url.replace("://", "://admin:secret@")
 
 
 def comparable(rows: list[Any]) -> dict[Any, Any]:

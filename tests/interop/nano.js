@@ -3,10 +3,11 @@
 
 const server = require("nano")(process.argv[2]);
 
+const seen = {};
+
 async function main() {
   await server.db.create("notes");
   const db = server.use("notes");
-  const seen = {};
   const first = await db.insert({ kind: "note", n: 1 }, "a b/ü");
   await db.insert({ _id: "a b/ü", _rev: first.rev, kind: "note", n: 2 });
   seen.conflict = await db.insert({ _id: "a b/ü", _rev: first.rev, n: 3 }).then(() => 0, (error) => error.statusCode);
@@ -31,9 +32,24 @@ async function main() {
   await db.insert({ n: 5 }, "later");
   seen.followed = await followed;
   db.changesReader.stop();
+  await useUsers();
   await server.db.destroy("notes");
   seen.databases = await server.db.list();
   console.log(JSON.stringify(seen));
+}
+
+// A user logs in and works in a database that is open to her; the administrator replicates it.
+async function useUsers() {
+  const base = process.argv[2];
+  await server.use("_users").insert({ name: "ada", password: "lovelace", roles: [], type: "user" }, "org.couchdb.user:ada");
+  await server.request({ db: "notes", path: "_security", method: "put", body: { members: { names: ["ada"] } } });
+  const hers = require("nano")({ url: base.replace("admin:secret@", ""), jar: true });
+  seen.shut = await hers.use("notes").info().then(() => 0, (error) => error.statusCode);
+  await hers.auth("ada", "lovelace");
+  seen.session = (await hers.session()).userCtx.name;
+  seen.open = (await hers.use("notes").info()).doc_count;
+  seen.replicated = (await server.db.replicate(`${base}/notes`, `${base}/there`, { create_target: true })).ok;
+  await server.db.destroy("there");
 }
 
 main().catch((error) => {

@@ -14,7 +14,7 @@ import pytest
 
 from couchette import Environment
 from couchette.server import background
-from tests.interop.conftest import HERE, NODE
+from tests.interop.conftest import HERE, NODE, with_credentials
 
 pytestmark = pytest.mark.interop
 
@@ -53,8 +53,51 @@ def test_couchdb3(url: str):
         assert server.delete("notes")
 
 
+def test_couchdb3_as_an_administrator(administered: str):
+    base = with_credentials(administered)
+    with couchdb3.Server(administered, user="admin", password="secret") as server:
+        assert server.up()
+        assert server.membership()["all_nodes"]
+        server.save_user("ada", password="lovelace", roles=["reader"])
+        assert server.check_user("ada", "lovelace")
+        db = server.create("notes")
+        db.update_security(admins={"names": [], "roles": []}, members={"names": ["ada"], "roles": []})
+        db.bulk_docs([{"_id": f"d{number}", "n": number} for number in range(5)])
+        with couchdb3.Server(administered, user="ada", password="lovelace") as hers:
+            assert hers.get("notes").get("d1")["n"] == 1
+        told = server.replicate(f"{base}/notes", f"{base}/there", create_target=True, doc_ids=["d1", "d2"])
+        assert told["ok"]
+        assert [row.id for row in server.get("there").all_docs().rows] == ["d1", "d2"]
+        assert server.active_tasks() == []
+        assert server.dbs_info(["notes"])[0]["info"]["doc_count"] == 5
+
+
 def test_aiocouch(url: str):
     asyncio.run(use_aiocouch(url))
+
+
+# It still uses what aiohttp will drop one day.
+@pytest.mark.filterwarnings("ignore:.* is deprecated and will be removed in:DeprecationWarning")
+def test_aiocouch_opens_a_database_to_a_user(administered: str):
+    asyncio.run(open_to_a_user(administered))
+
+
+async def open_to_a_user(url: str) -> None:
+    async with aiocouch.CouchDB(url, user="admin", password="secret") as server:
+        users = await server["_users"]
+        async with aiocouch.document.Document(users, "org.couchdb.user:ada") as user:
+            user.update({"name": "ada", "password": "lovelace", "roles": [], "type": "user"})
+        db = await server.create("notes")
+        async with await db.security() as security:
+            security.add_member("ada")
+        async with aiocouch.document.Document(db, "a") as doc:
+            doc["n"] = 1
+    async with aiocouch.CouchDB(url, user="ada", password="lovelace") as hers:
+        await hers.check_credentials()
+        assert (await (await hers["notes"])["a"])["n"] == 1
+    async with aiocouch.CouchDB(url, user="ada", password="wrong") as stranger:
+        with pytest.raises(aiocouch.exception.UnauthorizedError):
+            await stranger.check_credentials()
 
 
 async def use_aiocouch(url: str) -> None:
@@ -80,8 +123,9 @@ async def use_aiocouch(url: str) -> None:
         assert await server.keys() == []
 
 
-def test_nano(url: str, node_modules: Path):
-    told = subprocess.run([*NODE, str(HERE / "nano.js"), url], capture_output=True, text=True, timeout=60, check=False)
+def test_nano(administered: str, node_modules: Path):
+    command = [*NODE, str(HERE / "nano.js"), with_credentials(administered)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout) == {
         "list": ["a b/ü", "d0", "d1", "d2", "d3", "d4"],
@@ -92,5 +136,9 @@ def test_nano(url: str, node_modules: Path):
         "attachment": True,
         "changes": "d1",
         "followed": "later",
-        "databases": [],
+        "shut": 401,
+        "session": "ada",
+        "open": 8,
+        "replicated": True,
+        "databases": ["_users"],
     }

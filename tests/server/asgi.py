@@ -52,9 +52,13 @@ class Exchange:
         self._gone.set()
 
     async def start(self) -> tuple[int, dict[str, str]]:
-        """Status and headers."""
+        """Status and headers; one that is repeated has a line for each."""
         message = await self._messages.receive()
-        return message["status"], {k.decode().lower(): v.decode("latin-1") for k, v in message["headers"]}
+        headers: dict[str, str] = {}
+        for key, value in message["headers"]:
+            name, text = key.decode().lower(), value.decode("latin-1")
+            headers[name] = f"{headers[name]}\n{text}" if name in headers else text
+        return message["status"], headers
 
     async def chunk(self) -> bytes:
         """The next piece of the body."""

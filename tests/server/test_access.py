@@ -17,6 +17,7 @@ from couchette.errors import BadRequest
 from couchette.limits import BODY_HELD_BYTES, LOCKOUT_FAILURES, SESSION_S
 from couchette.server import Policy, cookies, create_app, dispatch, permissions
 from couchette.surroundings import Surroundings
+from couchette.users import totp
 from tests.server.asgi import call
 
 pytestmark = pytest.mark.anyio
@@ -230,6 +231,21 @@ async def test_users_see_and_change_their_own_document_where_security_lets_them(
     assert (
         await ask(secured, "PUT", f"{own}/photo", "x", {**basic("ada", "new"), "if-match": doc["_rev"]})
     ).status == 201
+
+
+async def test_anybody_signs_up_where_security_lets_them(environment, secured):
+    await add_user(secured, "eve")
+    environment["_users"].set_security({})
+    doc = {"name": "ada", "type": "user", "roles": [], "password": "pw"}
+    own = "/_users/org.couchdb.user:ada"
+    assert (await ask(secured, "PUT", own, {**doc, "roles": ["x"]}, {})).status == 403
+    assert (await ask(secured, "PUT", own, doc, {})).status == 201
+    assert (await ask(secured, "PUT", own, doc, {})).status == 409
+    rev = environment["_users"]["org.couchdb.user:ada"]["_rev"]
+    assert (await ask(secured, "PUT", own, {**doc, "_rev": rev}, {})).status == 403
+    assert (await ask(secured, "GET", own, headers=ADA)).status == 200
+    for target in ("_local%2Fx", "_local/x", "_design%2Fx", "other", "org.couchdb.user:eve/photo"):
+        assert (await ask(secured, "PUT", f"/_users/{target}", {}, {})).status in (401, 403, 404), target
 
 
 async def test_passwords_are_derived_however_a_user_is_written(environment, secured):
@@ -515,3 +531,65 @@ async def test_documents_of_the_own_user_are_read_only_through_their_own_path(en
             assert (await ask(secured, method, f"/_users/{target}", {}, ADA)).status in (401, 403), target
     copied = await ask(secured, "COPY", "/_users/org.couchdb.user:eve", headers={**ADA, "destination": "x"})
     assert copied.status == 404
+
+
+@pytest.mark.parametrize("part", sorted(part.decode() for part in permissions.DESIGN_READERS))
+@pytest.mark.parametrize("id_", ["_design%2Fx%2F{}", "_design%2Fx%2F{}%2Fy", "_design/x%2F{}", "_design/x%2F{}%2Fy"])
+async def test_an_escaped_slash_hides_no_design_document(secured, id_, part):
+    await ask(secured, "PUT", "/db/_security", {"members": {}})
+    target = f"/db/{id_.format(part)}"
+    answer = await ask(secured, "PUT", target, {"views": {}}, {})
+    assert (answer.status, answer.json()["reason"]) == (403, "You are not a db or server admin.")
+    answer = await ask(secured, "PUT", f"{target}/attachment", {}, {})
+    assert answer.status == 403
+    assert (await ask(secured, "GET", "/db/_design_docs")).json()["rows"] == []
+
+
+async def test_a_replicated_design_document_is_the_administrators_too(secured):
+    await ask(secured, "PUT", "/db/_security", {"members": {}})
+    pushed = {"_rev": "1-a", "views": {}}
+    assert (await ask(secured, "PUT", "/db/_design/x?new_edits=false", pushed, {})).status == 403
+    body = {"docs": [{"_id": "_design/x", **pushed}, {"_id": "a", "_rev": "1-a"}], "new_edits": False}
+    (row,) = (await ask(secured, "POST", "/db/_bulk_docs", body, {})).json()
+    assert (row["id"], row["error"]) == ("_design/x", "forbidden")
+    assert (await ask(secured, "GET", "/db/_all_docs")).json()["rows"][0]["id"] == "a"
+
+
+async def test_a_user_with_a_one_time_password_logs_in_with_it_only(secured):
+    key = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+    doc = {"name": "ada", "type": "user", "roles": [], "password": "pw", "totp": {"key": key}}
+    assert (await ask(secured, "PUT", "/_users/org.couchdb.user:ada", doc)).status == 201
+    now = surroundings.now().timestamp()
+    token = totp._token(b"12345678901234567890", "sha1", 6, int(now) // 30)
+    credentials = {"name": "ada", "password": "pw"}
+    for wrong in (
+        {},
+        {"token": "000000" if token != "000000" else "1"},
+        {"token": 1},
+        {"token": token, "password": "x"},
+    ):
+        answer = await ask(secured, "POST", "/_session", {**credentials, **wrong}, {})
+        assert reason(answer) == (401, "Name or password is incorrect.")
+    assert reason(await ask(secured, "GET", "/db", headers=ADA)) == (401, "Name or password is incorrect.")
+    answer = await ask(secured, "POST", "/_session", {**credentials, "token": token}, {})
+    assert answer.status == 200
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+    assert (await ask(secured, "GET", "/_session", headers=cookie)).json()["userCtx"]["name"] == "ada"
+
+
+async def test_public_fields_of_users_are_everybodys(secured):
+    for name in ("ada", "eve"):
+        await add_user(secured, name)
+    await ask(secured, "PUT", "/_users/_security", {})
+    target = "/_users/org.couchdb.user:eve"
+    assert (await ask(secured, "GET", target, headers=ADA)).status == 404
+    setting = "/_node/_local/_config/chttpd_auth/public_fields"
+    assert (await ask(secured, "PUT", setting, "name, roles")).status == 200
+    for query in ("", "?open_revs=all", "?revs=true&attachments=true&conflicts=true"):
+        answer = await ask(secured, "GET", target + query, headers={**ADA, "accept": "application/json"})
+        assert sorted(answer.json()) == ["_id", "_rev", "name", "roles"]
+    assert (await ask(secured, "GET", target, headers={})).status == 200
+    assert "derived_key" in (await ask(secured, "GET", "/_users/org.couchdb.user:ada", headers=ADA)).json()
+    assert "derived_key" in (await ask(secured, "GET", target)).json()
+    for method, other in (("PUT", target), ("DELETE", target), ("GET", f"{target}/a"), ("GET", "/_users/_all_docs")):
+        assert (await ask(secured, method, other, {}, headers=ADA)).status in (401, 403, 404), (method, other)

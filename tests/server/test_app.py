@@ -57,7 +57,7 @@ async def test_a_body_that_is_too_large_is_refused_unread(app):
 
 
 async def test_a_body_that_grows_too_large_is_refused(app, monkeypatch):
-    monkeypatch.setattr("couchette.server.request.REQUEST_BYTES_MAX", 3)
+    monkeypatch.setattr(app.node.settings, "request_bytes_max", 3)
     assert (await call(app, "PUT", "/db/a", body=b'{"a":1}')).status == 413
 
 

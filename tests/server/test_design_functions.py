@@ -83,7 +83,7 @@ async def test_cookies_that_are_none_are_left_out(app, design):
 
 
 async def test_a_body_that_would_fill_a_functions_memory_is_refused(app, design, monkeypatch):
-    monkeypatch.setattr("couchette.server.request_object.FUNCTION_BATCH_BYTES", 10)
+    monkeypatch.setattr("couchette.design.request.FUNCTION_BATCH_BYTES", 10)
     design(shows={"req": REQ})
     answer = await call(app, "POST", "/db/_design/d/_show/req", {}, b"x" * 11)
     assert (answer.status, answer.json()["error"]) == (413, "too_large")

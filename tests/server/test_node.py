@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from couchette.errors import BadRequest
 from couchette.server import Cors, Policy, create_app
 from tests.server.asgi import call, call_json
 
@@ -30,7 +31,8 @@ async def test_another_node_does_not_exist(app):
 
 async def test_settings_are_read_whole_by_section_and_alone(app, environment):
     settings = (await call(app, "GET", CONFIG)).json()
-    assert settings["couchdb"] == {"max_document_size": "8000000", "uuid": environment.uuid}
+    sizes = {"max_attachment_size": "infinity", "max_document_size": "8000000"}
+    assert settings["couchdb"] == {**sizes, "uuid": environment.uuid}
     assert settings["uuids"] == {"algorithm": "sequential", "max_count": "1000"}
     assert settings["chttpd"]["enable_cors"] == "false"
     assert all(isinstance(value, str) for section in settings.values() for value in section.values())
@@ -47,7 +49,8 @@ async def test_no_secret_is_among_the_settings(environment):
     answer = await call(app, "GET", CONFIG, {"authorization": "Basic bG92ZWxhY2U6dG9wc2VjcmV0"})
     assert answer.status == 200
     assert answer.json()["cors"]["origins"] == "*"
-    for secret in (b"topsecret", b"psst", b"lovelace"):
+    assert list(answer.json()["admins"]) == ["lovelace"]
+    for secret in (b"topsecret", b"psst"):
         assert secret not in answer.body
     assert (await call(app, "GET", CONFIG)).status == 401
 
@@ -72,7 +75,7 @@ async def test_reloading_goes_back_to_the_beginning(environment):
 
 
 @pytest.mark.parametrize(
-    "path", ["chttpd/require_valid_user", "couchdb/uuid", "admins/ada", "vendor/name", "couch_httpd_auth/secret"]
+    "path", ["chttpd/require_valid_user", "couchdb/uuid", "vendor/name", "couch_httpd_auth/secret"]
 )
 async def test_what_cannot_change_is_read_only(app, path):
     answer = await call_json(app, "PUT", f"{CONFIG}/{path}", "true")
@@ -141,3 +144,65 @@ async def test_the_system_tells_how_long_it_runs(app):
     assert system["uptime"] >= 0
     assert system["process_count"] >= 1
     assert (await call(app, "PUT", "/_node/_local/_system")).headers["allow"] == "GET"
+
+
+async def test_the_node_tells_what_it_is_made_of(app):
+    told = (await call(app, "GET", "/_node/_local/_versions")).json()
+    assert told["python"]["version"].startswith("3.")
+    assert told["collation_driver"]["name"]
+    assert (await call(app, "POST", "/_node/_local/_versions")).status == 405
+
+
+async def test_prometheus_reads_what_the_node_counts(app, environment):
+    await call(app, "GET", "/db")
+    await call(app, "GET", "/none")
+    with environment["db"]._pool.tasks.running("indexer", "_design/x"):
+        answer = await call(app, "GET", "/_node/_local/_prometheus")
+    lines = answer.body.decode().splitlines()
+    assert answer.headers["content-type"].startswith("text/plain; version=2.0")
+    assert "couchdb_httpd_requests_total 3" in lines
+    assert 'couchdb_httpd_request_methods{method="GET"} 3' in lines
+    assert 'couchdb_httpd_status_codes{code="404"} 1' in lines
+    assert 'couchette_tasks{type="indexer"} 1' in lines
+    assert "couchdb_couch_replicator_jobs_running 0" in lines
+    names = {line.split("{")[0].split()[0] for line in lines if not line.startswith("#")}
+    assert names == {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    assert (await call(app, "POST", "/_node/_local/_prometheus")).status == 405
+
+
+async def test_a_single_node_is_set_up_already(app):
+    assert (await call(app, "GET", "/_cluster_setup")).json() == {"state": "single_node_enabled"}
+    answer = await call_json(app, "POST", "/_cluster_setup", {"action": "enable_single_node"})
+    assert (answer.status, answer.json()) == (201, {"ok": True})
+    assert (await call_json(app, "POST", "/_cluster_setup", {"action": "add_node"})).status == 400
+
+
+async def test_all_documents_are_in_one_shard(app):
+    assert (await call(app, "GET", "/db/_shards")).json() == {"shards": {"00000000-ffffffff": ["nonode@nohost"]}}
+    expected = {"range": "00000000-ffffffff", "nodes": ["nonode@nohost"]}
+    assert (await call(app, "GET", "/db/_shards/a")).json() == expected
+    answer = await call(app, "POST", "/db/_sync_shards")
+    assert (answer.status, answer.json()) == (202, {"ok": True})
+    assert (await call(app, "GET", "/none/_shards")).status == 404
+
+
+async def test_what_couchdb_gave_up_is_gone(app):
+    answer = await call_json(app, "POST", "/db/_temp_view", {"map": "function (doc) {}"})
+    expected = {"error": "gone", "reason": "Temporary views are not supported in CouchDB"}
+    assert (answer.status, answer.json()) == (410, expected)
+
+
+async def test_search_indexes_are_cleaned_up_with_the_others(app):
+    answer = await call_json(app, "POST", "/db/_search_cleanup")
+    assert (answer.status, answer.json()) == (202, {"ok": True})
+
+
+def test_settings_to_begin_with_are_the_programs(environment):
+    app = create_app(environment, Policy(settings={"cors/origins": "https://a.example", "chttpd/enable_cors": "true"}))
+    assert app.node.settings.cors == Cors(("https://a.example",))
+    app = create_app(environment, Policy(settings={"couchdb/max_attachment_size": "1000", "replicator/max_jobs": "7"}))
+    assert app.node.settings.attachment_bytes_max == 1000
+    assert environment.replications.scheduler.turns.max_jobs == 7
+    for wrong in ({"couchdb/uuid": "x"}, {"cors": "x"}, {"replicator/max_jobs": "none"}):
+        with pytest.raises(BadRequest):
+            create_app(environment, Policy(settings=wrong))

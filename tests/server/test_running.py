@@ -90,7 +90,7 @@ def test_a_port_that_cannot_be_is_named(environment):
 
 
 def test_answers_are_sent_without_waiting_for_acknowledgements():
-    with running._bind("localhost", 0, server.Policy()) as listener:
+    with running._bind("localhost", 0, False) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 

@@ -277,7 +277,7 @@ async def test_a_client_that_leaves_ends_the_sending(app, stored):
 
 
 async def test_a_body_over_the_limit_is_answered_without_waiting_for_its_end(app, environment, monkeypatch):
-    monkeypatch.setattr("couchette.server.request.REQUEST_BYTES_MAX", 2_500_000)
+    monkeypatch.setattr(app.node.settings, "request_bytes_max", 2_500_000)
     exchange = Sending(DATA)
     await app(scope("PUT", "/db/a/x"), exchange.receive, exchange.send)
     status, _ = await exchange.start()

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from couchette.errors import BadRequest, CouchetteError, MissingExtra, Unauthorized
-from couchette.server.identity import User
 from couchette.server.tokens import Tokens
+from couchette.users import User
 
 SECRET = "s" * 32
 

@@ -1,4 +1,4 @@
-"""The command line: ``couchette demo | serve | replicate | info | compact | verify | dump | load``.
+"""The command line: ``couchette demo | serve | browse | replicate | info | compact | verify | dump | load``.
 
 :func:`main` is the installed script. Nothing else is imported here, so that it can say what to install
 when the ``cli`` extra is missing.

@@ -87,6 +87,11 @@ def serve(
     port: Port = 5984,
     admin: str | None = None,
     password_file: str | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    cors: Annotated[list[str] | None, Parameter(negative=())] = None,
+    setting: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    prefix: str = "",
     key_file: str | None = None,
 ) -> None:
     """Serve a folder of databases over CouchDB's HTTP interface, until Ctrl-C or SIGTERM.
@@ -107,15 +112,61 @@ def serve(
         password file; else it is asked for.
     password_file
         A file that holds the administrator's password.
+    tls_cert
+        Serve HTTPS with the certificate in this file (PEM), and those that vouch for it.
+    tls_key
+        The file of the certificate's key, if it has one of its own.
+    cors
+        A site whose pages may use the server from a browser, such as https://app.example, or * for all of them, which
+        may then send no passwords. May be repeated.
+    setting
+        A setting to begin with: section/key=value, as _config has them. May be repeated.
+    prefix
+        The path under which a proxy offers the server; the proxy takes it off.
     key_file
         A file that holds the key of all databases, if they are encrypted; else the environment variable COUCHETTE_KEY.
     """
     from couchette.cli.serve import run_serve
 
-    run_serve(folder, host, port, admin=admin, password_file=password_file, key_file=key_file)
+    run_serve(
+        folder,
+        host,
+        port,
+        admin=admin,
+        password_file=password_file,
+        key_file=key_file,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        cors=cors or (),
+        settings=setting or (),
+        prefix=prefix,
+    )
 
 
 Flag = Annotated[bool, Parameter(negative=())]
+
+
+@app.command
+def browse(target: str, /, *, open: bool = True, port: Port = 0, key_file: str | None = None) -> None:
+    """Look at a database file, or a folder of them, in a web browser: documents, revisions, conflicts; until Ctrl-C.
+
+    Only the browser that opens the printed address gets in: it holds a key that works once. Replications of the folder
+    are not run.
+
+    Parameters
+    ----------
+    target
+        The path of a database's file, or of a folder of databases. Others may use them meanwhile.
+    open
+        Open the address in the web browser.
+    port
+        0 takes a free one; the first line printed begins with the address.
+    key_file
+        A file that holds the key of encrypted databases; else the environment variable COUCHETTE_KEY.
+    """
+    from couchette.cli.browse import run_browse
+
+    run_browse(target, port, opens=open, key_file=key_file)
 
 
 @app.command

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
 
@@ -14,27 +15,66 @@ from couchette.cli.files import read_key
 from couchette.cli.screen import count
 from couchette.cli.usage import UsageError
 from couchette.environment import Environment
-from couchette.server import Policy, serve
+from couchette.server import Certificate, Cors, Policy, serve
+from couchette.users.admins import stored_admins
 
 PASSWORD_VARIABLE = "COUCHETTE_ADMIN_PASSWORD"
 
 
 def run_serve(
-    folder: str, host: str, port: int, *, admin: str | None, password_file: str | None, key_file: str | None
+    folder: str,
+    host: str,
+    port: int,
+    *,
+    admin: str | None,
+    password_file: str | None,
+    key_file: str | None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    cors: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    prefix: str = "",
 ) -> None:
     """Serve until SIGINT or SIGTERM. The first line printed begins with the URL, for programs that wait for it."""
-    policy = Policy() if admin is None else Policy(admins={admin: _password(admin, password_file)})
+    if tls_key is not None and tls_cert is None:
+        raise UsageError("--tls-key goes with a --tls-cert.")
+    certificate = None if tls_cert is None else Certificate(tls_cert, tls_key)
+    policy = Policy(
+        admins={} if admin is None else {admin: _password(admin, password_file)},
+        cors=_shared_with(cors),
+        settings=dict(map(_setting, settings)),
+    )
     # What was acknowledged to another machine must outlive a power cut here: its replicator will not send it again.
     with Environment(folder, durability="full", key=read_key(key_file)) as environment:
 
         def announce(url: str) -> None:
             databases = sum(1 for name in environment if not name.startswith("_"))
             print(f"{url} serves {folder} ({count(databases, 'database')}). Ctrl-C stops it.", flush=True)
-            if admin is None:
+            if admin is None and not stored_admins(environment):
                 print("It has no administrator (--admin), so everybody on this machine may do everything.", flush=True)
 
-        serve(environment, host, port, policy=policy, on_started=announce)
+        serve(
+            environment,
+            host,
+            port,
+            policy=policy,
+            certificate=certificate,
+            prefix=prefix,
+            on_started=announce,
+        )
     print("Stopped; every answer under way was sent.", flush=True)
+
+
+def _shared_with(origins: Sequence[str]) -> Cors | None:
+    """CORS for these origins. PouchDB wants to send passwords; any page may ask for it only without them."""
+    return Cors(tuple(origins), credentials="*" not in origins) if origins else None
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes section/key=value, not {text!r}.")
+    return name, value
 
 
 def _password(admin: str, password_file: str | None) -> str:

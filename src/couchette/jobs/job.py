@@ -44,7 +44,8 @@ class JobStatus:
 
     Attributes:
         name: of its document; None for a job of ``_replicate``.
-        state: ``initializing``: it was just seen. ``running``. ``pending``: nothing runs jobs now; ``start()`` does.
+        state: ``initializing``: it was just seen. ``running``. ``pending``: nothing runs jobs now, ``start()`` does; or
+            too many run, and it waits for its turn.
             ``crashing``: it failed (``error``), and tries again by itself. ``completed``: a one-time job is through.
             ``failed``: it cannot be done as it is written; change its document.
         id: the replication's, as CouchDB lists it; None where the document is no replication.
@@ -54,8 +55,9 @@ class JobStatus:
         error_count: failures since it last worked.
         start_time, last_updated: when it was first seen, and when something last happened.
         history: what happened, newest first: ``{"timestamp", "type", "reason"}``, the type being ``added``,
-            ``started`` or ``crashed``.
+            ``started``, ``stopped`` (another had its turn) or ``crashed``.
         replication: how the replication under it stands, or stood last.
+        user: who began it by ``_replicate``; None for an administrator where there is none, and for a document.
     """
 
     name: str | None
@@ -70,6 +72,7 @@ class JobStatus:
     last_updated: datetime | None = None
     history: tuple[Mapping[str, Any], ...] = ()
     replication: Status | None = None
+    user: str | None = None
 
     @classmethod
     def of(cls, name: str | None, plan: Plan | None) -> Self:
@@ -104,7 +107,13 @@ class Job:
     """
 
     def __init__(
-        self, environment: Environment, plan: Plan | None, *, name: str | None = None, credentials: Credentials | None
+        self,
+        environment: Environment,
+        plan: Plan | None,
+        *,
+        name: str | None = None,
+        credentials: Credentials | None,
+        user: str | None = None,
     ) -> None:
         self.plan = plan
         self._environment = environment
@@ -118,7 +127,7 @@ class Job:
         self._tells: list[Callable[[Outcome], object]] = []
         self._history: deque[Mapping[str, Any]] = deque(maxlen=limits.JOB_HISTORY_MAX)
         now = surroundings.now()
-        self._status = replace(JobStatus.of(name, plan), start_time=now, last_updated=now)
+        self._status = replace(JobStatus.of(name, plan), start_time=now, last_updated=now, user=user)
         self._note("added")
 
     # -- What is known --------------------------------------------------------------------------------
@@ -138,6 +147,17 @@ class Job:
     def settle(self, state: JobState, error: str | None = None) -> None:
         """Enter a state, also one that another program brought it to."""
         self._status = replace(self._status, state=state, error=error, last_updated=surroundings.now())
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether another job may have its turn before it is over."""
+        return self._status.state == "crashing" or (self.plan is not None and self.plan.continuous)
+
+    def wait_in_line(self) -> None:
+        """Too many others run: it waits until it is its turn, or its turn again."""
+        if self._status.state == "running":
+            self._note("stopped")
+        self.settle("pending", self._status.error)
 
     def _note(self, kind: str, reason: str | None = None) -> None:
         moment = timestamp(surroundings.now())

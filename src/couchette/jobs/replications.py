@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import anyio
 from anyio.abc import TaskStatus
 
+from couchette import workers
 from couchette.access import Auth
 from couchette.errors import BadRequest, NotFound
 from couchette.jobs.job import Credentials, Job, JobStatus, Outcome
@@ -261,9 +261,12 @@ class Replications(Mapping[str, Replication]):
             self.scheduler.credentials = auth
         await self.scheduler.run(task_status=task_status)
 
-    def begin(self, plan: Plan) -> Job:
-        """Run a continuous replication without a document, beside the others; it ends with the program."""
-        job = self.scheduler.begin(plan)
+    def begin(self, plan: Plan, user: str | None = None) -> Job:
+        """Run a continuous replication without a document, beside the others; it ends with the program.
+
+        ``user`` is whom the listings name for it.
+        """
+        job = self.scheduler.begin(plan, user)
         with self._lock:
             if not self.scheduler.running:
                 self._wanted = True
@@ -295,7 +298,7 @@ class Replications(Mapping[str, Replication]):
         if self._work is not None:
             return
         self._work = Work(self._run_logged)
-        run = partial(contextvars.copy_context().run, self._work.run)
+        run = partial(workers.thread_context().run, self._work.run)
         # A program that forgets to stop them must be able to end; its exit then stops them first.
         self._thread = threading.Thread(target=run, name="couchette-replications", daemon=True)
         atexit.register(self.stop)

@@ -26,6 +26,7 @@ from couchette.database import Database, Doc
 from couchette.errors import BadRequest, Conflict, CouchetteError, DatabaseClosed, DatabaseNotFound, NotFound
 from couchette.jobs.job import Credentials, Job, JobState, JobStatus, Outcome, timestamp
 from couchette.jobs.plan import Plan
+from couchette.jobs.turns import Turns
 from couchette.notifier import loop_caller
 from couchette.replication import ReplicationResult
 from couchette.wire.names import REPLICATOR
@@ -55,6 +56,8 @@ class Scheduler:
         """The document that each job was made of, or that was written about it since."""
         self._transient: dict[str, Job] = {}
         """Jobs without a document, by their ids."""
+        self.turns = Turns()
+        """How many run at once."""
         self._waiting: dict[str, list[Callable[[Outcome], object]]] = {}
         """Who waits for jobs that were not seen yet."""
         self._lock = threading.Lock()
@@ -109,12 +112,13 @@ class Scheduler:
 
     # -- Jobs without a document ----------------------------------------------------------------------
 
-    def begin(self, plan: Plan) -> Job:
+    def begin(self, plan: Plan, user: str | None = None) -> Job:
         """Run a continuous plan until it is cancelled, or the program ends. The same plan twice is one job."""
         with self._lock:
             job = self._transient.get(plan.id)
             if job is None:
-                job = self._transient[plan.id] = Job(self._environment, plan, credentials=self.credentials)
+                job = Job(self._environment, plan, credentials=self.credentials, user=user)
+                self._transient[plan.id] = job
                 if self._soon is not None:
                     self._soon(partial(self._start, job))
             return job
@@ -125,12 +129,12 @@ class Scheduler:
         self._transient.pop(job.plan.id, None)
         job.cancel()
 
-    async def replicate(self, plan: Plan) -> ReplicationResult | None:
+    async def replicate(self, plan: Plan, user: str | None = None) -> ReplicationResult | None:
         """Carry out a one-time plan in the calling task; it is listed meanwhile. None if it was cancelled.
 
         Raises what the replication raises.
         """
-        job = Job(self._environment, plan, credentials=self.credentials)
+        job = Job(self._environment, plan, credentials=self.credentials, user=user)
         self._transient[plan.id] = job
         try:
             return await job.run_to_end()
@@ -149,9 +153,11 @@ class Scheduler:
             self._soon = soon
             begun = list(self._transient.values())
         self._appeared = anyio.Event()
+        self.turns.begin()
         task_status.started()
         try:
             async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self.turns.rotate)
                 for job in begun:
                     self._start(job)
                 await self._follow()
@@ -204,12 +210,12 @@ class Scheduler:
         if job is not None:
             job.cancel()
         job = self._by_name[name] = Job(self._environment, plan, name=name, credentials=self.credentials)
-        for tell in self._waiting.pop(name, ()):
-            job.when_synced(tell)
         if end is not None:
             job.settle(end, doc.get(REASON) if end == "failed" else None)
         elif problem is not None:
             job.settle("failed", problem)
+        for tell in self._waiting.pop(name, ()):  # Now that it is known whether it is over.
+            job.when_synced(tell)
         assert self._tasks is not None
         if end is None:
             self._start(job)
@@ -219,7 +225,7 @@ class Scheduler:
         self._tasks.start_soon(self._run, job)
 
     async def _run(self, job: Job) -> None:
-        await job.run()
+        await self.turns.run(job, job.run)
         status = job.status
         if status.name is not None and job.is_over and self._by_name.get(status.name) is job:
             await workers.in_thread(self._write_end, status, self._docs[status.name])

@@ -43,6 +43,9 @@ class Functions:
 class Keeper(Protocol):
     """What makes the rows of one kind of index, and stores them."""
 
+    task: str
+    """What the work is called while it is under way: CouchDB's ``type`` of a task."""
+
     def open(self, conn: Any, group: index.Group) -> index.State:
         """The state of the index, which is made if it is not there: a writing operation."""
 
@@ -54,6 +57,8 @@ class Keeper(Protocol):
 
 
 class _ViewKeeper:
+    task = "indexer"
+
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
         self.open = index.open_group
@@ -97,15 +102,20 @@ def follow(
     state, goal = pool.read(index.find_group_and_newest, group.signature)
     if rows_pool is not None:
         state = rows_pool.read(index.find_group, group.signature)
-    while state is None or not _has_reached(state.position, goal):
-        if state is None:
-            state = home.write(keeper.open, group)
-        batch = pool.read(index.read_batch, group, state.position)
-        if batch is not None:
-            home.write(keeper.write, state.num, group, batch, keeper.rows(group, batch))
-            if progress is not None:
-                progress(batch.end.seq, batch.newest)
-        state = home.read(index.find_group, group.signature)
+    if state is not None and _has_reached(state.position, goal):
+        return state
+    begun_at = 0 if state is None else state.position.seq
+    with pool.tasks.running(keeper.task, group.owner, goal.seq - begun_at) as task:
+        while state is None or not _has_reached(state.position, goal):
+            if state is None:
+                state = home.write(keeper.open, group)
+            batch = pool.read(index.read_batch, group, state.position)
+            if batch is not None:
+                home.write(keeper.write, state.num, group, batch, keeper.rows(group, batch))
+                task.advance(batch.end.seq - begun_at, batch.newest - begun_at)
+                if progress is not None:
+                    progress(batch.end.seq, batch.newest)
+            state = home.read(index.find_group, group.signature)
     return state
 
 

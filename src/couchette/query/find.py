@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -86,6 +86,8 @@ def find(pool: Pool, options: FindOptions, *, strict: bool = True) -> Doc:
     plan = make_plan(catalog.indexes, options, strict=strict, prefer=place.source if place else None)
     if plan.is_empty:
         return {"docs": []} if strict else {"docs": [], "bookmark": NO_BOOKMARK}
+    if options.judged:
+        plan = replace(plan, reads=plan.reads._replace(exact=False))
     check_place(options, plan, place)
     counts = Counts()
     if plan.is_unindexed:

@@ -80,7 +80,7 @@ def _shape(options: FindOptions, name: str, plan: Plan | None, candidates: list[
     answer: Doc = {
         "dbname": name,
         "index": None if plan is None else plan.index.as_json(),
-        "partitioned": False,
+        "partitioned": bool(options.partition),
         "selector": selector,
         "opts": options.as_json(),
         "limit": options.limit,
@@ -120,7 +120,7 @@ def _view_arguments(options: FindOptions, plan: Plan) -> Doc:
         "include_docs": not plan.covering,
         "view_type": "map",
         "reduce": False,
-        "partition": None,
+        "partition": options.partition or None,
         "start_key": first,
         "end_key": final,
         "direction": "rev" if options.descending else "fwd",

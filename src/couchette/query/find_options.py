@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from couchette.document import selector as selectors
 from couchette.document.normal_selector import Normal, normal_form
+from couchette.document.partition import bounds
 from couchette.document.selector import erlang_text, split_path
 from couchette.errors import BadRequest
 from couchette.limits import FIND_LIMIT, SELECTOR_NESTING_MAX
@@ -43,6 +44,10 @@ class FindOptions:
     allow_fallback: bool = True
     text: tuple[str, ...] = ()
     """What each ``$text`` asks for; the selector is the rest."""
+    judged: bool = False
+    """Whether ``accepts`` refuses more than the selector does, so that each document must be asked about."""
+    partition: str = ""
+    """The partition that the selector was narrowed to."""
 
     @property
     def descending(self) -> bool:
@@ -63,7 +68,7 @@ class FindOptions:
             "skip": self.skip,
             "sort": dict(self.sort),
             "fields": list(self.fields),
-            "partition": "",
+            "partition": self.partition,
             "r": self.r,
             "conflicts": self.conflicts,
             "stale": self.stale,
@@ -74,8 +79,11 @@ class FindOptions:
         }
 
 
-def read_options(body: Mapping[str, Any]) -> FindOptions:
-    """The options in a request's body. Raises BadRequest with CouchDB's ``error`` and ``reason``."""
+def read_options(body: Mapping[str, Any], *, partition: str = "") -> FindOptions:
+    """The options in a request's body. Raises BadRequest with CouchDB's ``error`` and ``reason``.
+
+    With ``partition`` only that partition's documents match.
+    """
     if "selector" not in body:
         raise _missing("selector")
     given = {name: read(body[name]) for name, read in _READERS.items() if name in body}
@@ -83,7 +91,11 @@ def read_options(body: Mapping[str, Any]) -> FindOptions:
     accepts = selectors.compile(selector)
     check_members(body, {"selector", *_READERS})
     given.pop("partition", None)
-    return FindOptions(normal_form(selector), accepts, text=text, **given)
+    if partition:
+        first, end = bounds(partition)
+        selector = {"$and": [selector, {"_id": {"$gte": first, "$lt": end}}]}
+        accepts = selectors.compile(selector)
+    return FindOptions(normal_form(selector), accepts, text=text, partition=partition, **given)
 
 
 def _without_text(selector: Any, depth: int) -> tuple[Any, tuple[str, ...]]:

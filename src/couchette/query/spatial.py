@@ -129,6 +129,8 @@ def _split(ranges: list[tuple[float | None, float | None]], plane: Sequence[tupl
 class _Keeper:
     """See :class:`couchette.query.catching_up.Keeper`."""
 
+    task = "indexer"
+
     def __init__(self, mapper: Mapper) -> None:
         self._mapper = mapper
         self.open = open_spatial_group

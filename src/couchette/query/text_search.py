@@ -47,6 +47,7 @@ Doc = dict[str, Any]
 class TextKeeper:
     """How a text index is kept (:class:`couchette.query.catching_up.Keeper`)."""
 
+    task = "search_indexer"
     indexer: functions.Indexer
     analyzers: Analyzers
 

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from couchette import index, store
@@ -86,7 +87,7 @@ class ViewEngine:
         """A stored view and its number in its group, whose index has followed the database. Raises NotFound."""
         if isinstance(name, str) and is_javascript(name):
             raise BadRequest("Only stored views can be followed.", "Put the function into a design document.")
-        views, at = self._stored(name)
+        views, at = self.stored(name)
         with self._compiled.lease(views) as functions:
             bring_up_to_date(self._pool, views.group, functions, progress=progress)
         return views, at
@@ -100,7 +101,7 @@ class ViewEngine:
         if isinstance(view, tuple) or (isinstance(view, str) and not is_javascript(view)):
             if reduce is not None:
                 raise BadRequest("A stored view has its own reduce function.", f"Leave out `reduce={reduce!r}`.")
-            return self._query_stored(*self._stored(view), queries, progress)
+            return self._query_stored(*self.stored(view), queries, progress)
         if isinstance(view, Mapping):
             map, reduce = view.get("map"), view.get("reduce", reduce)
             options = view.get("options")
@@ -110,16 +111,21 @@ class ViewEngine:
             raise BadRequest("A view needs a map function.", f"Got {view!r}.")
         return self._query_temporary(temporary_view(map, reduce or None, options), queries, progress)
 
-    def _stored(self, name: str | tuple[str, str]) -> tuple[Views, int]:
+    def stored(self, name: str | tuple[str, str]) -> tuple[Views, int]:
         """A view by the name that the program gave it, or by its design document's and its own.
 
-        Those are a pair, or text with a slash between them; text without one stands for both, as in PouchDB.
+        Those are a pair, or text with a slash between them; text without one stands for both, as in PouchDB. Raises
+        NotFound.
         """
         if isinstance(name, str) and name in self._program:
             return self._program[name], 0
         design, slash, view = name.partition("/") if isinstance(name, str) else (name[0], "/", name[1])
         views = self.design(f"_design/{design}")
         return views, views.number(view if slash else design)
+
+    def functions(self, views: Views) -> AbstractContextManager[Functions]:
+        """The functions of a stored view's group, for as long as the context lasts."""
+        return self._compiled.lease(views)
 
     def _query_stored(
         self, views: Views, at: int, queries: Sequence[ViewQuery], progress: Progress | None

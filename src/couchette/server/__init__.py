@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from couchette.errors import MissingExtra
-from couchette.server.policy import Cors, Policy
+from couchette.server.policy import Certificate, Cors, Policy
 
 if TYPE_CHECKING:
     from couchette.environment import Environment
     from couchette.server.app import App
 
-__all__ = ["Cors", "Policy", "background", "create_app", "serve"]
+__all__ = ["Certificate", "Cors", "Policy", "background", "create_app", "serve"]
 
 
 def create_app(environment: Environment, policy: Policy | None = None) -> App:
@@ -47,6 +47,8 @@ def serve(
     port: int = 5984,
     *,
     policy: Policy | None = None,
+    certificate: Certificate | None = None,
+    prefix: str = "",
     access_log: bool = False,
     on_started: Callable[[str], None] | None = None,
 ) -> None:
@@ -57,19 +59,30 @@ def serve(
         host: an address or ``localhost``; without administrators a loopback one, anything else is refused.
         port: 0 takes a free one.
         policy: who may do what.
+        certificate: serve HTTPS with it, and no HTTP.
+        prefix: the path under which a proxy offers the server, such as ``/couch``; the proxy takes it off.
         access_log: log each request with the ``uvicorn.access`` logger.
         on_started: called with the server's URL once it accepts connections.
 
     Raises:
         Forbidden: the host is not a loopback address, and there is no administrator.
-        CouchetteError: the address cannot be bound (``address_in_use``).
+        CouchetteError: the address cannot be bound (``address_in_use``), or the certificate cannot be used.
         MissingExtra: the ``server`` extra is not installed.
     """
     try:
         from couchette.server import running
     except ImportError as exc:
         raise _missing(exc) from exc
-    running.serve(environment, host, port, policy or Policy(), access_log=access_log, on_started=on_started)
+    running.serve(
+        environment,
+        host,
+        port,
+        policy or Policy(),
+        certificate=certificate,
+        prefix=prefix,
+        access_log=access_log,
+        on_started=on_started,
+    )
 
 
 def background(

@@ -14,12 +14,12 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from couchette import workers
+from couchette.design.designs import Designs
 from couchette.environment import Environment
 from couchette.errors import CouchetteError
 from couchette.server import cors
 from couchette.server.answers import COMMON_HEADERS, error_answer, failure
-from couchette.server.designs import Designs
-from couchette.server.dispatch import dispatch, takes_stream
+from couchette.server.dispatch import authorize, dispatch, takes_long, takes_stream
 from couchette.server.gate import gate_of
 from couchette.server.node import Node
 from couchette.server.policy import Policy
@@ -93,9 +93,19 @@ class App:
         """The answer, and a cookie to send along if the one that came is ageing."""
         try:
             request = await read_request(
-                self.environment, self.feeds, self.designs, self.gate, self.node, scope, receive, takes_stream
+                self.environment,
+                self.feeds,
+                self.designs,
+                self.gate,
+                self.node,
+                scope,
+                receive,
+                takes_stream,
+                _admitted,
             )
-            response, renewed = await workers.in_thread(_answer, request)
+            is_long = takes_long(request.method, request.raw_segments, request.query_string)
+            hop = workers.in_side_thread if is_long else workers.in_thread
+            response, renewed = await hop(_answer, request)
             if not isinstance(response, Streamed):
                 # What was refused may be longer than what was held; no client reads an answer before it has sent all.
                 await request.stream.skip()
@@ -119,11 +129,25 @@ class App:
 def _answer(request: Request) -> tuple[ASGIApp, str | None]:
     """Find out who asks, and answer, in a worker thread."""
     try:
-        authentication = request.gate.authentication
-        identity = authentication.identify(request.headers, request.peer, secure=request.is_secure)
-        return dispatch(replace(request, identity=identity)), identity.renewed
+        request = _identified(request)
+        return dispatch(request), request.identity.renewed
     except Exception as exc:
         return failure(exc, request.target), None
+
+
+def _admitted(request: Request) -> Request:
+    """Find out who asks, and raise unless he may use what the path names, as far as that shows without the body."""
+    request = _identified(request)
+    authorize(request)
+    return request
+
+
+def _identified(request: Request) -> Request:
+    if request.is_identified:
+        return request
+    authentication = request.gate.authentication
+    identity = authentication.identify(request.headers, request.peer, secure=request.is_secure)
+    return replace(request, identity=identity, is_identified=True)
 
 
 def _overridden(scope: Scope) -> Scope:

@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import binascii
 import hmac
-import os
-import secrets
 from base64 import b64decode
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
 
 from couchette import surroundings
-from couchette.environment import Environment
-from couchette.errors import BadRequest, StoreError, Unauthorized
+from couchette.errors import BadRequest, Unauthorized
 from couchette.server import cookies
-from couchette.server.accounts import Account, Accounts
-from couchette.server.identity import EVERYONE_IS_ADMIN, NOBODY, Identity, User
+from couchette.server.identity import NOBODY, Identity
 from couchette.server.tokens import Tokens
-
-SECRET_FILE: Final = "secret"
-_SECRET_BYTES: Final = 32
+from couchette.users import EVERYONE_IS_ADMIN, Account, Accounts, User
 
 
 class Authentication:
@@ -43,6 +35,10 @@ class Authentication:
         self._secret = secret
         self._tokens = tokens
         self._proxy_secret = proxy_secret
+
+    def use_secret(self, secret: bytes) -> None:
+        """Sign cookies with this from now on: where the first administrator comes while the server runs."""
+        self._secret = secret
 
     @property
     def handlers(self) -> list[str]:
@@ -68,9 +64,12 @@ class Authentication:
             or NOBODY
         )
 
-    def log_in(self, name: str, password: str, address: str, *, secure: bool) -> tuple[User, str]:
-        """The user with this password, and the header that sets its cookie. Raises as :meth:`identify`."""
-        account = self.accounts.login(name, password, address)
+    def log_in(self, name: str, password: str, address: str, *, secure: bool, token: str = "") -> tuple[User, str]:
+        """The user with this password, and the header that sets its cookie. Raises as :meth:`identify`.
+
+        ``token`` is a one-time password, for a user whose document asks for one; without it he is not known.
+        """
+        account = self.accounts.login(name, password, address, token=token)
         return account.user, self._cookie(account, secure=secure)
 
     def _by_password(self, headers: Mapping[str, str], address: str) -> Identity | None:
@@ -119,30 +118,3 @@ class Authentication:
         now = surroundings.now().timestamp()
         value = cookies.issue(account.user.name or "", self._secret, account.salt, now)
         return cookies.header(value, now, secure=secure)
-
-
-def stored_secret(environment: Environment) -> bytes:
-    """The secret of an environment, which only its owner can read; it is made once, so cookies outlive a restart.
-
-    Raises StoreError.
-    """
-    if environment.in_memory:
-        return secrets.token_bytes(_SECRET_BYTES)
-    file = Path(environment.folder, SECRET_FILE)
-    fresh = Path(environment.folder, f"{SECRET_FILE}.{secrets.token_hex(8)}")
-    try:
-        if not file.exists():
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-                output.write(secrets.token_hex(_SECRET_BYTES).encode())
-            try:
-                os.link(fresh, file)
-            except FileExistsError:
-                pass  # Another process was first; its secret stands.
-            finally:
-                fresh.unlink()
-        secret = file.read_bytes().strip()
-    except OSError as exc:
-        raise StoreError(f"The file {file} cannot be used.", f"{exc.strerror}; it holds what signs cookies.") from exc
-    if len(secret) < _SECRET_BYTES:
-        raise StoreError(f"The file {file} is too short.", "Delete it: another one is made, and all sessions end.")
-    return secret

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from couchette import __version__, jsonio
 from couchette.database import Database
+from couchette.design.request import database_info
 from couchette.errors import BadRequest, DatabaseClosed, DatabaseNotFound, IllegalDatabaseName
 from couchette.limits import DBS_INFO_MAX
 from couchette.server.answers import json_answer, json_text_answer, quoted, unless_modified
@@ -91,9 +92,12 @@ def _listed(request: Request, value: list[Any]) -> Response:
 
 
 def create(request: Request) -> Response:
-    """``PUT /{db}``."""
+    """``PUT /{db}``. What CouchDB's ``q`` and ``n`` say of shards and copies concerns no single file."""
     name = request.database_name()
-    request.environment.create(name)
+    partitioned = request.query.first("partitioned", "false")
+    if partitioned not in ("true", "false"):
+        raise BadRequest("Invalid `partitioned` parameter", f"Got {partitioned!r}; give true or false.")
+    request.environment.create(name, partitioned=partitioned == "true")
     return json_answer({"ok": True}, 201, {"Location": request.url(name)})
 
 
@@ -113,13 +117,6 @@ def destroy(request: Request) -> Response:
 def info(request: Request, db: Database) -> Response:
     """``GET /{db}``: its numbers. A cluster of one node, as CouchDB describes it."""
     return json_answer(database_info(db))
-
-
-def database_info(db: Database) -> dict[str, Any]:
-    """A database's numbers as CouchDB shows them."""
-    numbers = db.info()
-    del numbers["uuid"], numbers["conflict_count"]
-    return {**numbers, "props": {}, "compact_running": False, "cluster": {"q": 1, "n": 1, "w": 1, "r": 1}}
 
 
 def ensure_full_commit(request: Request, db: Database) -> Response:

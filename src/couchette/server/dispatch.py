@@ -13,12 +13,16 @@ from typing import Any, Final
 from starlette.types import ASGIApp
 
 from couchette.database import Database
+from couchette.document.docid import check_id
+from couchette.document.partition import check_partitioned_id
 from couchette.errors import BadRequest, NotFound
+from couchette.limits import BODY_HELD_BYTES
 from couchette.server import (
     answers,
     attachments,
     bulk,
     changes,
+    cluster,
     databases,
     documents,
     edits,
@@ -27,6 +31,8 @@ from couchette.server import (
     listings,
     maintenance,
     node,
+    pages,
+    partitions,
     replications,
     rewrites,
     search,
@@ -41,6 +47,7 @@ from couchette.server import (
 )
 from couchette.server.request import Request
 from couchette.wire import names
+from couchette.wire.names import SYSTEM_DATABASES
 
 Handler = Callable[..., ASGIApp]
 
@@ -69,7 +76,8 @@ SERVER: Final = {
     b"_active_tasks": Resource("GET,HEAD", {"GET": replications.active_tasks}),
     b"_db_updates": Resource("GET", {"GET": updates_feed.db_updates}),
     b"_dbs_info": Resource("GET,HEAD,POST", {"GET": databases.databases_info, "POST": databases.databases_info}),
-    b"_membership": Resource("GET", {"GET": node.membership}),
+    b"_membership": Resource("GET", {"GET": cluster.membership}),
+    b"_cluster_setup": Resource("GET,POST", {"GET": cluster.setup, "POST": cluster.change_setup}),
     b"_uuids": Resource("GET", {"GET": uuids.uuids}),
     b"favicon.ico": Resource("GET,HEAD", {"GET": favicon.favicon}),
     b"_replicate": Resource("POST", dict.fromkeys(("GET", "POST", "PUT", "DELETE", "COPY"), replications.replicate)),
@@ -96,6 +104,10 @@ DATABASE_PARTS: Final = {
     b"_index": Resource("GET,POST", {"GET": find.get_indexes, "POST": find.create_index}),
     b"_security": Resource("PUT,GET", {"GET": security.get, "PUT": security.put}),
     b"_view_cleanup": Resource("POST", {"POST": views.cleanup}),
+    b"_search_cleanup": Resource("POST", {"POST": views.cleanup}),
+    b"_shards": Resource("GET", {"GET": cluster.shards}),
+    b"_sync_shards": Resource("POST", {"POST": cluster.sync_shards}),
+    b"_temp_view": Resource("POST", dict.fromkeys(("GET", "POST"), views.temporary)),
 }
 FIND: Final = {
     b"_explain": Resource("POST", {"POST": find.explain}),
@@ -104,6 +116,9 @@ FIND: Final = {
 """What follows these names in a path is ignored, as in CouchDB."""
 INDEXES_DELETION: Final = Resource("POST", {"POST": find.delete_indexes})
 INDEX_DELETION: Final = Resource("DELETE", {"DELETE": find.delete_index})
+SHARD: Final = Resource("GET", {"GET": cluster.shard_of})
+PARTITION: Final = Resource("GET", {"GET": partitions.info})
+PARTITION_LISTING: Final = Resource("GET,HEAD,POST", {"GET": partitions.all_docs, "POST": partitions.all_docs})
 DESIGN_COMPACTION: Final = Resource("POST", {"POST": maintenance.compact_design})
 DOCUMENT: Final = Resource(
     "DELETE,GET,HEAD,POST,PUT,COPY",
@@ -139,6 +154,39 @@ ATTACHMENT: Final = Resource(
 )
 
 
+def authorize(request: Request) -> None:
+    """Raise unless the user may use what the path names, and it is there, as far as the body does not matter.
+
+    Raises TooLarge where the body is more than anybody but an administrator may send there.
+    """
+    segments = request.segments
+    request.gate.check(request.user, request.method, segments)
+    is_in_database = len(segments) > 1 or (segments and request.method == "POST")
+    if is_in_database and (segments[0][:1] != b"_" or segments[0].decode("latin-1") in SYSTEM_DATABASES):
+        request.database()
+    elif not request.user.is_admin and (request.user.name is None or segments[:1] != [b"_utils"]):
+        request.stream.bound(BODY_HELD_BYTES)  # The server's own resources need little; pages take files.
+
+
+def takes_long(method: str, raw_segments: list[bytes], query_string: bytes) -> bool:
+    """Whether a request may run functions of users, derive a password, or wait for other writes to its database."""
+    if raw_segments[:1] == [b"_utils"]:
+        return True
+    if len(raw_segments) < 2:
+        return method == "POST"
+    part = names.unquote(raw_segments[1])
+    if part.startswith(b"_design"):
+        return method not in _READING or len(raw_segments) > 2 + (part == b"_design")
+    if part == b"_changes":
+        return b"filter=" in query_string
+    return part in _SLOW_PARTS or (method not in _READING and part not in _READ_BY_POST)
+
+
+_READING: Final = ("GET", "HEAD")
+_SLOW_PARTS: Final = (b"_find", b"_partition")
+_READ_BY_POST: Final = (b"_all_docs", b"_bulk_get", b"_missing_revs", b"_revs_diff")
+
+
 def dispatch(request: Request) -> ASGIApp:
     """The answer to a request. It may block: call it in a worker thread."""
     segments = request.segments
@@ -152,11 +200,24 @@ def dispatch(request: Request) -> ASGIApp:
             return databases.create(request)
         if request.method == "DELETE":
             return databases.destroy(request)
+    if segments[0] == b"_utils":
+        return pages.answer(request)
     if segments[0] == b"_scheduler":
         return SCHEDULER.answer(request, segments[1:])
     if segments[0] == b"_node":
         return node.node(request, segments[1:])
+    if len(segments) > 1 and segments[1] == b"_partition":
+        return _in_partition(request, segments[2:])
     return _in_database(request, request.database(), segments[1:])
+
+
+def _in_partition(request: Request, path: list[bytes]) -> ASGIApp:
+    """A part of a database, for the documents of one partition."""
+    if len(path) < 2:
+        return PARTITION.answer(request, request.database(), path)
+    inside = partitions.inside(request)
+    db = inside.database()
+    return PARTITION_LISTING.answer(inside, db) if path[1] == b"_all_docs" else _in_database(inside, db, path[1:])
 
 
 def _in_database(request: Request, db: Database, path: list[bytes]) -> ASGIApp:
@@ -174,12 +235,16 @@ def _in_database(request: Request, db: Database, path: list[bytes]) -> ASGIApp:
             if path[1:] == [b"_bulk_delete"]
             else INDEX_DELETION.answer(request, db, path[1:])
         )
+    if len(path) == 2 and path[0] == b"_shards":
+        return SHARD.answer(request, db)
     if len(path) == 2 and path[0] == b"_compact":
         return DESIGN_COMPACTION.answer(request, db, names.decode_id(path[1]))
     if request.method in ("GET", "HEAD") and request.raw_segments[1][:10].lower() == b"_design%2f":
         return _to_design_path(request)
     size = _id_segments(path[0])
     doc_id = names.decode_id(b"/".join(path[:size]))
+    if db._partitioned:
+        check_partitioned_id(check_id(doc_id))
     if len(path) <= size:
         return DOCUMENT.answer(request, db, doc_id)
     return _in_document(request, db, doc_id, path[size:])
@@ -192,6 +257,8 @@ def _id_segments(first: bytes) -> int:
 
 def takes_stream(method: str, raw_segments: list[bytes], headers: Mapping[str, str]) -> bool:
     """Whether a large body of this request may be read by its handler: an attachment's, or a document with some."""
+    if raw_segments[:1] == [b"_utils"]:
+        return method == "POST"  # Everybody may ask for a page, so none may send much to be held.
     if method != "PUT" or len(raw_segments) < 2:
         return False
     first = names.unquote(raw_segments[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -14,8 +13,8 @@ from couchette.async_database import AsyncDatabase
 from couchette.database import Database
 from couchette.document.docid import check_id
 from couchette.document.revision import normal_rev
-from couchette.errors import BadRequest, MissingExtra
-from couchette.functions import check_design
+from couchette.errors import BadRequest
+from couchette.functions import check_written
 from couchette.server import answers
 from couchette.server.multipart_in import read_related, receive_related
 from couchette.server.request import Request
@@ -32,7 +31,7 @@ def post(request: Request, db: Database) -> Response:
     doc = _require_document(request.json())
     if "_id" in doc:
         check_id(doc["_id"])
-    refuse_bad_design(doc, new_edits=True)
+    check_written(doc, new_edits=True, partitioned=db._partitioned)
     written = db.post(doc)
     location = {"Location": request.url(request.database_name(), written["id"])}
     if request.is_batch():
@@ -45,13 +44,13 @@ def put(request: Request, db: Database, doc_id: str) -> ASGIApp:
     new_edits = request.query.first("new_edits") != "false"
     if not request.is_streamed:
         doc = _addressed(request, _read_document(request), doc_id)
-        refuse_bad_design(doc, new_edits=new_edits)
+        check_written(doc, new_edits=new_edits, partitioned=db._partitioned)
         return _written(request, db.put(doc, new_edits=new_edits), _status(doc))
 
     async def receive() -> Response:
         related = await receive_related(request.headers["content-type"], request.stream)
         doc = _addressed(request, _require_document(related), doc_id)
-        refuse_bad_design(doc, new_edits=new_edits)
+        check_written(doc, new_edits=new_edits, partitioned=db._partitioned)
         return _written(request, await AsyncDatabase(db).put(doc, new_edits=new_edits), _status(doc))
 
     return Streamed(request, receive)
@@ -66,20 +65,6 @@ def _addressed(request: Request, doc: dict[str, Any], doc_id: str) -> dict[str, 
     if rev is not None:
         doc["_rev"] = rev
     return doc
-
-
-def refuse_bad_design(doc: Mapping[str, Any], *, new_edits: bool) -> None:
-    """Refuse a design document whose members or functions are wrong; replicated ones are taken as they are.
-
-    Without quickjs its functions are nobody's to compile here, and it is stored all the same.
-    """
-    if new_edits and str(doc.get("_id")).startswith("_design/") and doc.get("_deleted") is not True:
-        options = doc.get("options")
-        if isinstance(options, dict) and options.get("partitioned") is True:
-            reason = "partitioned option cannot be true in a non-partitioned database."
-            raise BadRequest(reason, "Leave it out.", error="invalid_design_doc")
-        with suppress(MissingExtra):
-            check_design(doc)
 
 
 def _status(doc: Mapping[str, Any]) -> int:
@@ -99,7 +84,7 @@ def copy(request: Request, db: Database, doc_id: str) -> Response:
     target_id, target_rev = _destination(request)
     if target_id.startswith("_design/"):
         source = db.get(doc_id, rev=request.query.first("rev"))
-        refuse_bad_design({**source, "_id": target_id}, new_edits=True)
+        check_written({**source, "_id": target_id}, new_edits=True, partitioned=db._partitioned)
     copied = db.copy(doc_id, target_id, rev=request.query.first("rev"), target_rev=target_rev)
     return _written(request, copied, 201)
 

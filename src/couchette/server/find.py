@@ -5,25 +5,35 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from couchette.database import Database
-from couchette.errors import CouchetteError, NotFound
+from couchette.document.partition import check_partition
+from couchette.errors import BadRequest, CouchetteError, NotFound
 from couchette.query import find_explain, find_indexes
-from couchette.query.find import find
-from couchette.query.find_options import read_options
+from couchette.query.find_options import FindOptions, read_options
 from couchette.server import answers
+from couchette.server.readable import find_readable
 from couchette.server.request import Request
 
 
 def find_documents(request: Request, db: Database) -> Response:
     """``POST /{db}/_find``."""
-    request.require_json()
-    return answers.json_answer(find(db._pool, read_options(request.json_object())))
+    return answers.json_answer(find_readable(db, _options(request, db)))
 
 
 def explain(request: Request, db: Database) -> Response:
     """``POST /{db}/_explain``."""
+    return answers.json_answer(find_explain.explain(db._pool, _options(request, db), db.name))
+
+
+def _options(request: Request, db: Database) -> FindOptions:
+    """What is asked for, of the whole database or of the partition that the path or the body names."""
     request.require_json()
-    options = read_options(request.json_object())
-    return answers.json_answer(find_explain.explain(db._pool, options, db.name))
+    body = request.json_object()
+    if not db._partitioned:
+        return read_options(body)
+    partition = request.query.first("partition") or body.pop("partition", "")
+    if not isinstance(partition, str):
+        raise BadRequest("Partition must be a string", f"Got {partition!r}.", error="illegal_partition")
+    return read_options(body, partition=partition and check_partition(partition))
 
 
 def get_indexes(request: Request, db: Database) -> Response:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from couchette.database import Database
+from couchette.design.judging import judged
+from couchette.design.request import security_of
 from couchette.environment import Environment
 from couchette.errors import Unauthorized
 from couchette.functions import PythonFunctions
 from couchette.server import permissions
-from couchette.server.accounts import Accounts
-from couchette.server.authentication import Authentication, stored_secret
-from couchette.server.guard import Judge, guarded
-from couchette.server.identity import User
-from couchette.server.policy import MayRead, Policy
-from couchette.server.security import security_of
+from couchette.server.authentication import Authentication
+from couchette.server.guard import UserJudge
+from couchette.server.policy import MayRead, MayReadDocument, Policy
+from couchette.server.readable import readable, with_fields
 from couchette.server.tokens import Tokens
+from couchette.users import Accounts, User
+from couchette.users.secret import stored_secret
 from couchette.wire.names import USERS
 
-_ALWAYS_OPEN = (b"_session", b"_up")
+_ALWAYS_OPEN = (b"_session", b"_up", b"_utils")  # What a page shows, it asks for as the API would.
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Gate:
     authentication: Authentication
     require_valid_user: bool
     may_read: MayRead | None
+    may_read_document: MayReadDocument | None
     validate: PythonFunctions | None
 
     def check(self, user: User, method: str, segments: list[bytes]) -> None:
@@ -36,22 +41,38 @@ class Gate:
             raise Unauthorized("Authentication required.", "Log in.")
         permissions.check_server(user, method, segments)
 
-    def admit(self, user: User, db: Database, method: str, path: list[bytes]) -> Database:
+    def admit(
+        self, user: User, db: Database, method: str, path: list[bytes], public_fields: Sequence[str] = ()
+    ) -> Database:
         """The database as the user may use it for a request to this part of it: what it writes is judged.
 
-        Raises Unauthorized, Forbidden, NotFound.
+        ``public_fields`` are those of a user's document that others see. Raises Unauthorized, Forbidden, NotFound.
         """
         writes = permissions.writes_documents(method, path)
-        if user.is_admin and self.may_read is None and not writes:
+        rules = self.may_read or self.may_read_document
+        if user.is_admin and rules is None and not writes:
             return db
         secured = security_of(db)
-        permissions.check_database(user, secured, method, db.name, path)
+        is_public = bool(public_fields) and permissions.is_public_user(user, secured, method, db.name, path)
+        permissions.check_database(user, secured, method, db.name, path, is_public=is_public)
+        if is_public:
+            db = with_fields(db, public_fields)
         if self.may_read is not None and not self.may_read(user.context(db.name), db.name):
             raise user.refused("You are not authorized to access this db.", "You are not allowed to access this db.")
+        if self.may_read_document is not None:
+            db = readable(db, partial(self.may_read_document, user.context(db.name), db.name))
         if not writes:
             return db
-        iterations = self.authentication.accounts.iterations
-        return guarded(db, Judge(db.name, user, secured, self.validate, iterations))
+        judge = UserJudge(
+            user.context(db.name),
+            secured,
+            self.validate,
+            database=db.name,
+            user=user,
+            iterations=self.authentication.accounts.iterations,
+            partitioned=db._partitioned,
+        )
+        return judged(db, judge)
 
 
 def gate_of(environment: Environment, policy: Policy) -> Gate:
@@ -60,18 +81,28 @@ def gate_of(environment: Environment, policy: Policy) -> Gate:
     Deriving the administrators' keys takes half a second each. Raises BadRequest, MissingExtra, StoreError.
     """
     accounts = Accounts(environment, policy.admins, iterations=policy.password_iterations)
-    if accounts.has_admins:
-        environment[USERS].info()
     validate = policy.validate_doc_update
     authentication = Authentication(
         accounts,
-        stored_secret(environment) if accounts.has_admins else b"",
+        b"",
         tokens=Tokens(policy.jwt_keys, required_claims=policy.jwt_required_claims) if policy.jwt_keys else None,
         proxy_secret=policy.proxy_secret,
     )
+    begin_asking(authentication, environment)
     return Gate(
         authentication,
         policy.require_valid_user,
         policy.may_read,
+        policy.may_read_document,
         None if validate is None else PythonFunctions(validate_doc_update=validate),
     )
+
+
+def begin_asking(authentication: Authentication, environment: Environment) -> None:
+    """Make what logging in needs, if there is an administrator: the database ``_users``, the secret of cookies.
+
+    Raises StoreError.
+    """
+    if authentication.accounts.has_admins:
+        environment[USERS].info()
+        authentication.use_secret(stored_secret(environment))

@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from couchette.async_database import AsyncDatabase
 from couchette.database import Database
+from couchette.document.docid import check_id
+from couchette.document.partition import check_partitioned_id
 from couchette.errors import CouchetteError, DatabaseClosed
 from couchette.server.answers import json_answer
 from couchette.server.request import Request
@@ -43,7 +45,11 @@ def compact_design(request: Request, db: Database, name: str) -> Response:
 def purge(request: Request, db: Database) -> Response:
     """``POST /{db}/_purge``."""
     request.require_json()
-    return json_answer(db.purge(request.json_object()), 201)
+    revs = request.json_object()
+    if db._partitioned:
+        for doc_id in revs:
+            check_partitioned_id(check_id(doc_id))
+    return json_answer(db.purge(revs), 201)
 
 
 def purged_infos(request: Request, db: Database) -> Response:

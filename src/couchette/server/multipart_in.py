@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import md5
+from itertools import count
 from typing import Any, Final
 
 from python_multipart.exceptions import FormParserError
@@ -146,6 +147,35 @@ async def receive_related(content_type: str, body: AsyncIterator[bytes]) -> Any:
         checked = member if not _is_encoded(member) else {k: v for k, v in member.items() if k != "digest"}
         doc["_attachments"][name] = {**checked, "data": _Arrivals(arriving, position, name)}
     return doc
+
+
+@dataclass(frozen=True)
+class ArrivingPart:
+    """A part whose headers have arrived, while its content arrives. Read it before the next part."""
+
+    headers: dict[str, str]
+    content: AsyncIterator[bytes]
+
+
+class ArrivingParts:
+    """The parts of a body that is arriving, one after the other, such as the fields and files of a form."""
+
+    def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
+        self._arriving = _Arriving(MultipartReader(content_type), body)
+        self._positions = count()
+
+    def __aiter__(self) -> AsyncIterator[ArrivingPart]:
+        return self
+
+    async def __anext__(self) -> ArrivingPart:
+        position = next(self._positions)
+        part = await self._arriving.part(position)
+        if part is None:
+            raise StopAsyncIteration
+        # Content comes after all headers.
+        while not part.content and not self._arriving.is_whole(position):
+            await self._arriving.more()
+        return ArrivingPart(part.headers, _Arrivals(self._arriving, position, "of the form"))
 
 
 class _Arriving:

@@ -1,4 +1,4 @@
-"""The server as the one node of a cluster: ``_membership``, and under ``_node`` its settings, counters and health.
+"""The server as the one node of a cluster: under ``_node`` its settings, counters and health.
 
 It has CouchDB's name for a node without a cluster, and ``_local`` for whoever asks it.
 """
@@ -6,6 +6,8 @@ It has CouchDB's name for a node without a cluster, and ``_local`` for whoever a
 from __future__ import annotations
 
 import gc
+import hashlib
+import platform
 import threading
 import time
 from collections import Counter
@@ -13,9 +15,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from couchette.document.collation import COLLATOR
 from couchette.environment import Environment
 from couchette.errors import BadRequest, NotFound
-from couchette.server import answers
+from couchette.server import answers, metrics
+from couchette.server.gate import begin_asking
 from couchette.server.policy import Policy
 from couchette.server.replications import NODE
 from couchette.server.request import Request
@@ -25,6 +29,8 @@ from couchette.server.uuids import Uuids
 from couchette.wire import names
 
 LOCAL: Final = "_local"
+ADMINS: Final = "admins"
+"""The section of the settings that is kept."""
 
 
 class Node:
@@ -46,11 +52,6 @@ class Node:
         return int(time.monotonic() - self._started)
 
 
-def membership(request: Request) -> Response:
-    """``GET /_membership``: the nodes of the cluster."""
-    return answers.json_answer({"all_nodes": [NODE], "cluster_nodes": [NODE]})
-
-
 def node(request: Request, path: list[bytes]) -> Response:
     """``/_node/{name}/…``."""
     if not path:
@@ -67,6 +68,12 @@ def node(request: Request, path: list[bytes]) -> Response:
             return _reading(request, _picked(_stats(request), rest))
         case ["_system"]:
             return _reading(request, _system(request))
+        case ["_versions"]:
+            return _reading(request, _versions())
+        case ["_prometheus"]:
+            _allow(request, "GET")
+            text = metrics.prometheus(request.node, request.environment)
+            return answers.answer(text.encode(), 200, {"Content-Type": metrics.MEDIA_TYPE})
     raise NotFound("missing", f"A node has no {'/'.join(parts)!r}.")
 
 
@@ -85,25 +92,54 @@ def _config(request: Request, path: list[str]) -> Response:
     settings = request.node.settings
     match path:
         case []:
-            return _reading(request, settings.all())
+            return _reading(request, settings.all() | ({ADMINS: admins} if (admins := _admins(request)) else {}))
         case ["_reload"]:
             _allow(request, "POST")
             settings.reset()
             return answers.json_answer({"ok": True})
         case [section]:
-            return _reading(request, settings.section(section))
+            return _reading(request, _admins(request) if section == ADMINS else settings.section(section))
+        case [section, name] if section == ADMINS:
+            return _admin(request, name)
         case [section, key]:
             return _setting(request, settings, section, key)
     raise NotFound("missing", "A setting has a section and a key.")
 
 
+def _admins(request: Request) -> dict[str, str]:
+    """The section ``admins``: names, and passwords as they are derived."""
+    return request.gate.authentication.accounts.admins.lines()
+
+
+def _admin(request: Request, name: str) -> Response:
+    """``/_node/{name}/_config/admins/{admin}``: administrators come and go while the server runs, and are kept."""
+    _allow(request, "GET", "PUT", "DELETE")
+    authentication = request.gate.authentication
+    admins = authentication.accounts.admins
+    if request.method == "PUT":
+        old = admins.set(name, _text(request))
+        begin_asking(authentication, request.environment)
+        return answers.json_answer(old)
+    if request.method == "DELETE":
+        return answers.json_answer(admins.remove(name))
+    lines = admins.lines()
+    if name not in lines:
+        raise NotFound("unknown_config_value", f"There is no administrator {name!r}.")
+    return answers.json_answer(lines[name])
+
+
+def _text(request: Request) -> str:
+    """The value that a PUT sets."""
+    value = request.json()
+    if not isinstance(value, str):
+        raise BadRequest("The value must be a JSON string", f"It is a JSON {type(value).__name__}.")
+    return value.strip()
+
+
 def _setting(request: Request, settings: Settings, section: str, key: str) -> Response:
     _allow(request, "GET", "PUT", "DELETE")
     if request.method == "PUT":
-        value = request.json()
-        if not isinstance(value, str):
-            raise BadRequest("The value must be a JSON string", f"Got {value!r}.")
-        return answers.json_answer(settings.set(section, key, value.strip()))
+        return answers.json_answer(settings.set(section, key, _text(request)))
     old = settings.get(section, key)
     if request.method == "DELETE":
         settings.set(section, key, None)
@@ -137,6 +173,15 @@ def _picked(stats: Any, path: list[str]) -> Any:
             raise NotFound("missing", f"There is no counter {'/'.join(path)!r}.")
         stats = stats[name]
     return stats
+
+
+def _versions() -> dict[str, Any]:
+    """What the server is made of, under CouchDB's names where it has the same."""
+    return {
+        "python": {"version": platform.python_version(), "supported_hashes": sorted(hashlib.algorithms_guaranteed)},
+        "collation_driver": {"name": COLLATOR},
+        "javascript_engine": {"name": "quickjs"},
+    }
 
 
 def _system(request: Request) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Replications that the server runs: ``_replicate``, what ``_scheduler`` tells of them, and ``_active_tasks``.
 
 Those with a document are run by the environment's replications, whoever writes the document; ``_replicate`` runs its
-own beside them. A one-time one is run by the task of its request, and goes on if the client leaves, as in CouchDB. All
-of it is for the server's administrators: a local database is used without asking whether the caller might.
+own beside them. A one-time one is run by the task of its request, and goes on if the client leaves, as in CouchDB.
+A database of this server is used without asking whether the caller might, so naming one is for the server's
+administrators; between two URLs whoever is logged in may replicate, with the credentials that the URLs have.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from couchette.jobs.job import timestamp
 from couchette.replication import ReplicationResult
 from couchette.server import answers
 from couchette.server.request import Request
+from couchette.tasks import Task
 from couchette.wire import names
 from couchette.wire.names import REPLICATOR
 
@@ -33,10 +35,9 @@ COUNTS: Final = ("missing_checked", "missing_found", "docs_read", "docs_written"
 
 def replicate(request: Request) -> ASGIApp:
     """``POST /_replicate``: run a replication once and answer what it did, begin a continuous one, or cancel one."""
-    if not request.user.is_admin:
-        anonymous = request.user.name is None
-        reason = "You are not an authenticated user" if anonymous else "You are not a server admin."
-        raise Unauthorized(reason, "Log in as an administrator.")
+    user = request.user
+    if not user.is_admin and user.name is None:
+        raise Unauthorized("You are not an authenticated user", "Log in.")
     if not request.body:
         raise BadRequest("Missing request body", "POST a JSON object with `source` and `target`.")
     if request.method != "POST":
@@ -45,9 +46,11 @@ def replicate(request: Request) -> ASGIApp:
     if body.get("cancel", False) is not False:
         return _cancel(request, body)
     plan = Plan.from_json(body)
+    if not user.is_admin and not (plan.source.is_url and plan.target.is_url):
+        raise Unauthorized("You are not a server admin.", "Give the URLs of both databases, with your credentials.")
     if not plan.continuous:
         return _OneTime(request, plan)
-    job = request.environment.replications.begin(plan)
+    job = request.environment.replications.begin(plan, user.name)
     return answers.json_answer({"ok": True, "_local_id": job.status.id}, 202)
 
 
@@ -60,6 +63,8 @@ def _cancel(request: Request, body: Mapping[str, Any]) -> Response:
     job = scheduler.transient(job_id) if isinstance(job_id, str) else None
     if job is None:
         raise NotFound("missing", "There is no such replication without a document; it may have ended.")
+    if not request.user.is_admin and job.status.user != request.user.name:
+        raise Unauthorized("You are not a server admin.", "Another user began this replication.")
     scheduler.end(job)
     return answers.json_answer({"ok": True, "_local_id": job_id})
 
@@ -77,7 +82,9 @@ class _OneTime:
 
     async def _answer(self) -> Response:
         try:
-            result = await self._request.environment.replications.scheduler.replicate(self._plan)
+            result = await self._request.environment.replications.scheduler.replicate(
+                self._plan, self._request.user.name
+            )
             if result is None:
                 raise ReplicationFailed("The replication was cancelled.", error="cancelled")
             return answers.json_answer(_told(result))
@@ -152,9 +159,10 @@ def scheduler(request: Request, path: list[bytes]) -> Response:
 
 
 def active_tasks(request: Request) -> Response:
-    """``GET /_active_tasks``: the replications under way."""
+    """``GET /_active_tasks``: the replications, compactions and builds of indexes under way."""
+    tasks = [_work(name, task) for name, db in request.environment.opened().items() for task in db._pool.tasks.all()]
     running = [status for status in _scheduled(request) if status.state in ("running", "crashing")]
-    return answers.json_answer([_task(status) for status in running])
+    return answers.json_answer([*tasks, *(_task(status) for status in running)])
 
 
 def _scheduled(request: Request) -> list[JobStatus]:
@@ -203,7 +211,7 @@ def _info(status: JobStatus) -> dict[str, Any] | None:
 
 
 def _job(status: JobStatus) -> dict[str, Any]:
-    return {**_shown(status), "history": list(status.history), "pid": None, "user": None}
+    return {**_shown(status), "history": list(status.history), "pid": None, "user": status.user}
 
 
 def _doc(status: JobStatus) -> dict[str, Any]:
@@ -218,6 +226,23 @@ def _doc(status: JobStatus) -> dict[str, Any]:
     }
 
 
+def _work(name: str, task: Task) -> dict[str, Any]:
+    """Work on a database. A thread does it, but tools look for a process id in Erlang's form."""
+    own = {"design_document": task.owner} if task.owner else {"phase": "document_copy"}
+    return {
+        "type": task.kind,
+        "database": name,
+        **own,
+        "node": NODE,
+        "pid": f"<0.{task.number}.0>",
+        "progress": task.percent,
+        "changes_done": task.done,
+        "total_changes": task.total,
+        "started_on": int(task.started.timestamp()),
+        "updated_on": int(task.updated.timestamp()),
+    }
+
+
 def _task(status: JobStatus) -> dict[str, Any]:
     assert status.start_time is not None
     assert status.last_updated is not None
@@ -229,7 +254,7 @@ def _task(status: JobStatus) -> dict[str, Any]:
         "replication_id": status.id,
         "continuous": status.continuous,
         "pid": None,
-        "user": None,
+        "user": status.user,
         "started_on": int(status.start_time.timestamp()),
         "updated_on": int(status.last_updated.timestamp()),
     }

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
 
 from starlette.types import Receive, Scope
 
-from couchette import jsonio
+from couchette import jsonio, workers
 from couchette.database import Database
+from couchette.design.designs import Designs
 from couchette.environment import Environment
-from couchette.errors import BadContentType, BadRequest, DatabaseNotFound, IllegalDatabaseName, TooLarge
-from couchette.limits import BODY_HELD_BYTES, REQUEST_BYTES_MAX, REQUEST_TARGET_BYTES_MAX
-from couchette.server.designs import Designs
-from couchette.server.identity import NOBODY, Identity, User
+from couchette.errors import BadContentType, BadRequest, CouchetteError, DatabaseNotFound, IllegalDatabaseName, TooLarge
+from couchette.limits import (
+    BODY_HELD_BYTES,
+    REQUEST_BYTES_MAX,
+    REQUEST_HELD_BYTES_MAX,
+    REQUEST_TARGET_BYTES_MAX,
+    REQUEST_UNASKED_BYTES,
+)
+from couchette.server.identity import NOBODY, Identity
 from couchette.server.waiting import Feeds
+from couchette.users import User
 from couchette.wire import conditions, names
+from couchette.wire.content_encoding import decoded
 from couchette.wire.parameters import Query
 
 if TYPE_CHECKING:
@@ -36,19 +44,32 @@ class Body:
     Raises Disconnected when the client leaves, TooLarge when it sends too much.
     """
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive) -> None:
+    def __init__(self, headers: Mapping[str, str], receive: Receive, limit: int = REQUEST_BYTES_MAX) -> None:
         declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > REQUEST_BYTES_MAX:
-            raise _too_large(declared)
+        self._declared = int(declared) if declared.isdecimal() else 0
         self.held = b""
         self.ended = False
         """Whether all of it has arrived."""
         self._receive = receive
         self._size = 0
+        self._limit = limit
+        self._refusal: TooLarge | None = None
+        self._check(self._declared)
+
+    def bound(self, limit: int, refusal: TooLarge | None = None) -> None:
+        """Take no more than so many bytes, if not even less. Raises TooLarge where there are more, or will be."""
+        if limit < self._limit:
+            self._limit, self._refusal = limit, refusal
+        self._check(max(self._size, self._declared))
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            hint = f"It has {size} bytes, {self._limit} are allowed."
+            raise self._refusal or TooLarge("the request entity is too large", hint)
 
     async def hold(self, size: int) -> None:
-        """Wait for the whole body, or for so many bytes of it."""
-        chunks: list[bytes] = []
+        """Wait for the whole body, or until so many bytes of it are held."""
+        chunks: list[bytes] = [self.held] if self.held else []
         while not self.ended and self._size < size:
             chunks.append(await self._arrive())
         self.held = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -66,8 +87,7 @@ class Body:
         chunk: bytes = message.get("body", b"")
         self._size += len(chunk)
         self.ended = not message.get("more_body", False)
-        if self._size > REQUEST_BYTES_MAX:
-            raise _too_large(str(self._size))
+        self._check(self._size)
         return chunk
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -105,11 +125,13 @@ class Request:
     """URL of the server without trailing slash, as the client wrote it."""
     peer: str
     """The client's address; empty where the server does not know it."""
-    original: Request | None = None
-    """What the client asked for, if a rewrite made this of it."""
+    requested: bytes | None = None
+    """The path and query that the client asked for, if a rewrite made this of it."""
     rewrites: int = 0
     identity: Identity = NOBODY
     """Who sent it; nobody, until that was found out."""
+    is_identified: bool = False
+    """Whether that was found out."""
 
     @property
     def user(self) -> User:
@@ -149,7 +171,7 @@ class Request:
             db = self.environment.open(self.database_name())
         except (IllegalDatabaseName, DatabaseNotFound) as exc:
             raise DatabaseNotFound("Database does not exist.", exc.hint) from exc
-        return self.gate.admit(self.user, db, self.method, self.segments[1:])
+        return self.gate.admit(self.user, db, self.method, self.segments[1:], self.node.settings.public_fields)
 
     def database_name(self) -> str:
         """The first segment. What is not UTF-8 is shown escaped, and is no legal name then."""
@@ -171,8 +193,9 @@ class Request:
             )
 
     def json(self) -> Any:
-        """The body as JSON."""
-        return jsonio.loads(self.body)
+        """The body as JSON; one that came compressed is unpacked first."""
+        encoding = self.headers.get("content-encoding")
+        return jsonio.loads(self.body if encoding is None else decoded(self.body, encoding))
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object."""
@@ -200,10 +223,12 @@ async def read_request(
     scope: Scope,
     receive: Receive,
     takes_stream: Callable[[str, list[bytes], Mapping[str, str]], bool],
+    admit: Callable[[Request], Request],
 ) -> Request:
     """Read a whole request; of a large body that the resource ``takes_stream`` of, only the beginning.
 
-    Raises Disconnected when the client does not finish it.
+    Of what is not small nothing is held before ``admit`` has found, in a worker thread, that its sender may send it.
+    Raises Disconnected when the client does not finish it, TooLarge, and what ``admit`` raises.
     """
     headers = _headers(scope)
     raw_path = _raw_path(scope)
@@ -216,9 +241,9 @@ async def read_request(
             error="request_uri_too_long",
         )
     raw_segments = names.split_path(raw_path)
-    body = Body(headers, receive)
-    await body.hold(BODY_HELD_BYTES if takes_stream(scope["method"], raw_segments, headers) else REQUEST_BYTES_MAX)
-    return Request(
+    body = Body(headers, receive, node.settings.request_bytes_max)
+    await body.hold(min(REQUEST_UNASKED_BYTES, BODY_HELD_BYTES))
+    request = Request(
         environment=environment,
         feeds=feeds,
         designs=designs,
@@ -234,6 +259,19 @@ async def read_request(
         base=_base(scope, headers),
         peer=(scope.get("client") or ("",))[0],
     )
+    if body.ended:
+        return request
+    try:
+        request = await workers.in_thread(admit, request)
+    except CouchetteError:
+        await body.skip()  # No client reads an answer before it has sent all.
+        raise
+    if takes_stream(request.method, raw_segments, headers):
+        await body.hold(BODY_HELD_BYTES)
+    else:
+        body.bound(min(REQUEST_HELD_BYTES_MAX, node.settings.request_bytes_max))
+        await body.hold(REQUEST_BYTES_MAX)
+    return replace(request, body=body.held)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -262,7 +300,3 @@ def _raw_path(scope: Scope) -> bytes:
 def _base(scope: Scope, headers: Mapping[str, str]) -> str:
     host = headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
     return f"{scope.get('scheme', 'http')}://{host}{quote_path(scope.get('root_path', ''))}"
-
-
-def _too_large(size: str) -> TooLarge:
-    return TooLarge("the request entity is too large", f"It has {size} bytes, {REQUEST_BYTES_MAX} are allowed.")

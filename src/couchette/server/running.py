@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,18 +17,30 @@ from couchette.environment import Environment
 from couchette.errors import BadRequest, CouchetteError, Forbidden
 from couchette.limits import SHUTDOWN_GRACE_S
 from couchette.server.app import App
-from couchette.server.policy import Policy
+from couchette.server.policy import Certificate, Policy
+from couchette.users.admins import stored_admins
 
 
 class _Server(uvicorn.Server):
     """A uvicorn that reports its start, ends waiting feeds first, and leaves signals as it found them."""
 
-    def __init__(self, app: App, url: str, access_log: bool, on_started: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        app: App,
+        url: str,
+        *,
+        certificate: Certificate | None = None,
+        prefix: str = "",
+        access_log: bool = False,
+        on_started: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 lifespan="off",
                 server_header=False,
+                root_path=prefix,
+                **_tls_options(certificate),
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 access_log=access_log,
                 # Without an access log nothing is printed but errors, through the program's own logging.
@@ -65,21 +79,40 @@ def serve(
     port: int,
     policy: Policy,
     *,
+    certificate: Certificate | None,
+    prefix: str,
     access_log: bool,
     on_started: Callable[[str], None] | None,
 ) -> None:
     """Serve until a signal comes."""
-    listener = _bind(host, port, policy)
+    path = "/".join(("", *filter(None, prefix.split("/"))))
+    if certificate is not None:
+        _check_certificate(certificate)
+    listener = _bind(host, port, bool(policy.admins or stored_admins(environment)))
     with listener:
-        _Server(App(environment, policy), _url(listener), access_log, on_started).run(sockets=[listener])
+        _Server(
+            App(environment, policy),
+            _url(listener, secure=certificate is not None),
+            certificate=certificate,
+            prefix=path.rstrip("/"),
+            access_log=access_log,
+            on_started=on_started,
+        ).run(sockets=[listener])
+
+
+def serve_app(app: App, port: int, on_started: Callable[[str], None]) -> None:
+    """Serve an app on this machine's loopback address until a signal comes."""
+    listener = _bind("127.0.0.1", port, False)
+    with listener:
+        _Server(app, _url(listener), on_started=on_started).run(sockets=[listener])
 
 
 @contextlib.contextmanager
 def background(environment: Environment, host: str, port: int, policy: Policy) -> Iterator[str]:
     """Serve in a thread for as long as the context lasts."""
-    listener = _bind(host, port, policy)
+    listener = _bind(host, port, bool(policy.admins or stored_admins(environment)))
     started = threading.Event()
-    server = _Server(App(environment, policy), _url(listener), False, lambda url: started.set())
+    server = _Server(App(environment, policy), _url(listener), on_started=lambda url: started.set())
 
     def run() -> None:
         try:
@@ -98,9 +131,35 @@ def background(environment: Environment, host: str, port: int, policy: Policy) -
             thread.join()
 
 
-def _bind(host: str, port: int, policy: Policy) -> socket.socket:
+def _tls_options(certificate: Certificate | None) -> dict[str, Any]:
+    if certificate is None:
+        return {}
+    return {
+        "ssl_certfile": certificate.file,
+        "ssl_keyfile": certificate.key_file,
+        "ssl_keyfile_password": certificate.password,
+    }
+
+
+def _check_certificate(certificate: Certificate) -> None:
+    """Raise CouchetteError unless the certificate and its key can be used."""
+    # A callable, since without a password OpenSSL would ask the terminal for it.
+    password = certificate.password or (lambda: "")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            certificate.file, certificate.key_file, password
+        )
+    except (OSError, ValueError) as exc:
+        raise CouchetteError(
+            f"The certificate {os.fspath(certificate.file)} cannot be used: {exc}.",
+            "Give the files of a certificate and of its key, in PEM.",
+            error="certificate_unusable",
+        ) from exc
+
+
+def _bind(host: str, port: int, has_admins: bool) -> socket.socket:
     """A listening socket, on a loopback address unless somebody administers the server."""
-    address = _address(host, bool(policy.admins))
+    address = _address(host, has_admins)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -132,7 +191,7 @@ def _address(host: str, has_admins: bool) -> ipaddress.IPv4Address | ipaddress.I
     return address
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, secure: bool = False) -> str:
     address: Any = listener.getsockname()
     host = f"[{address[0]}]" if listener.family == socket.AF_INET6 else address[0]
-    return f"http://{host}:{address[1]}"
+    return f"{'https' if secure else 'http'}://{host}:{address[1]}"

@@ -7,25 +7,18 @@ was set is the administrators' alone, as in CouchDB since 3.0.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
 from couchette.database import Database
+from couchette.design.request import security_of
 from couchette.errors import BadRequest, CouchetteError, Forbidden, Unauthorized
 from couchette.server.answers import json_answer
-from couchette.server.identity import ADMIN_ROLE, User
 from couchette.server.request import Request
+from couchette.users import User
 
 Security = dict[str, Any]
-
-ADMINS_ONLY: Final[Security] = {"members": {"roles": [ADMIN_ROLE]}, "admins": {"roles": [ADMIN_ROLE]}}
-
-
-def security_of(db: Database) -> Security:
-    """The object that holds for a database."""
-    stored = db.get_security()
-    return ADMINS_ONLY if stored is None else stored
 
 
 def is_admin(security: Security, user: User) -> bool:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from couchette import surroundings
 from couchette.errors import BadContentType, BadRequest, Unauthorized
 from couchette.server import answers, cookies
-from couchette.server.accounts import wrong_password
 from couchette.server.request import Request
+from couchette.users.accounts import wrong_password
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -36,9 +36,11 @@ def post(request: Request) -> Response:
     if not isinstance(name, str):
         raise BadRequest("request body must contain a username", "Send {name, password}.")
     try:
-        if not isinstance(password, str):
+        token = credentials.get("token", "")
+        if not isinstance(password, str) or not isinstance(token, str):
             raise wrong_password()
-        user, cookie = request.gate.authentication.log_in(name, password, request.peer, secure=request.is_secure)
+        authentication = request.gate.authentication
+        user, cookie = authentication.log_in(name, password, request.peer, secure=request.is_secure, token=token)
     except Unauthorized as exc:
         answer = answers.error_answer(exc)
         answer.headers["Set-Cookie"] = _ended(request)

@@ -1,7 +1,8 @@
 """The settings that ``_config`` shows, by CouchDB's sections and keys, and those of them that can be changed.
 
-What changes at runtime concerns browsers only (CORS), and holds until the server stops: the program's policy says what
-it begins with. All values are texts, as in CouchDB.
+What changes at runtime concerns browsers (CORS), sizes, public fields of users and the replicator, and holds until the
+server stops: the program's policy says what it begins with. Administrators are apart: they are kept
+(:mod:`couchette.users.admins`). All values are texts, as in CouchDB.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from couchette.errors import BadRequest, NotFound
 from couchette.server import uuids
 from couchette.server.policy import Cors, Policy
 
+_INFINITY: Final = "infinity"
+
 Values = dict[str, dict[str, str]]
 """section -> key -> value."""
 
@@ -26,10 +29,22 @@ class Settings:
     def __init__(self, environment: Environment, policy: Policy) -> None:
         """Begin with what the policy says. Raises BadRequest for a value that it cannot have."""
         self._lock = threading.Lock()
+        self._turns = environment.replications.scheduler.turns
         self._initial = _initial(environment, policy)
+        for name, value in policy.settings.items():
+            section, _, key = name.partition("/")
+            if (section, key) not in _CHECKS:
+                raise BadRequest(f"{name!r} is no setting that can be set.", f"There are {_listed()}.")
+            self._initial.setdefault(section, {})[key] = value
         for section, key in _CHECKS:
             if key in self._initial.get(section, {}):
                 _check(section, key, self._initial[section][key])
+        self.request_bytes_max = limits.REQUEST_BYTES_MAX
+        """How large a request may be."""
+        self.attachment_bytes_max: int | None = None
+        """How large an attachment may be that is sent by itself; None for as large as a request."""
+        self.public_fields: tuple[str, ...] = ()
+        """Members of a user's document that every user may see."""
         self.cors: Cors | None = None
         """Which pages may use the server from other sites; None: no page may."""
         self.reset()
@@ -40,7 +55,7 @@ class Settings:
             self._adopt({section: dict(values) for section, values in self._initial.items()})
 
     def all(self) -> Values:
-        """All of them. Secrets and administrators are not among them."""
+        """All of them, but for the administrators. No secret is among them."""
         return {section: dict(values) for section, values in self._values.items() if values}
 
     def section(self, name: str) -> dict[str, str]:
@@ -80,6 +95,15 @@ class Settings:
         cors = values.get("cors", {})
         enabled = any(values.get(section, {}).get("enable_cors") == "true" for section in ("chttpd", "httpd"))
         self.cors = _cors(cors) if enabled else None
+        size = values["chttpd"].get("max_http_request_size")
+        self.request_bytes_max = limits.REQUEST_BYTES_MAX if size is None else int(size)
+        size = values["couchdb"].get("max_attachment_size", _INFINITY)
+        self.attachment_bytes_max = None if size == _INFINITY else int(size)
+        self.public_fields = _split(values["chttpd_auth"].get("public_fields", ""))
+        replicator = values["replicator"]
+        self._turns.max_jobs = int(replicator.get("max_jobs", limits.JOBS_MAX))
+        self._turns.max_churn = int(replicator.get("max_churn", limits.JOBS_CHURN_MAX))
+        self._turns.interval_s = int(replicator.get("interval", limits.JOBS_INTERVAL_S * 1000)) / 1000
 
 
 def _initial(environment: Environment, policy: Policy) -> Values:
@@ -94,8 +118,17 @@ def _initial(environment: Environment, policy: Policy) -> Values:
             "iterations": str(policy.password_iterations),
             "timeout": str(limits.SESSION_S),
         },
-        "couchdb": {"max_document_size": str(limits.DOC_BYTES_MAX), "uuid": environment.uuid},
+        "couchdb": {
+            "max_attachment_size": _INFINITY,
+            "max_document_size": str(limits.DOC_BYTES_MAX),
+            "uuid": environment.uuid,
+        },
         "cors": {},
+        "replicator": {
+            "interval": str(int(limits.JOBS_INTERVAL_S * 1000)),
+            "max_churn": str(limits.JOBS_CHURN_MAX),
+            "max_jobs": str(limits.JOBS_MAX),
+        },
         "uuids": {"algorithm": uuids.ALGORITHM, "max_count": str(limits.UUIDS_MAX)},
         "vendor": {"name": "couchette", "version": __version__},
     }
@@ -144,6 +177,14 @@ def _is_list(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 15
+
+
+def _is_count(text: str) -> bool:
+    return _is_seconds(text) and int(text) > 0
+
+
 def _is_seconds(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 9  # A header's delta of 31 years; more is no age.
 
@@ -151,14 +192,24 @@ def _is_seconds(text: str) -> bool:
 _CHECKS: Final[dict[tuple[str, str], Callable[[str], bool]]] = {
     ("chttpd", "enable_cors"): _is_word,
     ("httpd", "enable_cors"): _is_word,
+    ("chttpd", "max_http_request_size"): _is_size,
+    ("chttpd_auth", "public_fields"): str.isprintable,
+    ("couchdb", "max_attachment_size"): lambda text: text == _INFINITY or _is_size(text),
     ("cors", "credentials"): _is_word,
     ("cors", "exposed_headers"): _is_list,
     ("cors", "headers"): _is_list,
     ("cors", "max_age"): _is_seconds,
     ("cors", "methods"): _is_list,
     ("cors", "origins"): _is_list,
+    ("replicator", "interval"): _is_count,
+    ("replicator", "max_churn"): _is_count,
+    ("replicator", "max_jobs"): _is_count,
 }
 """What can be changed, and whether a text can be its value. CouchDB, too, heeds ``httpd``, where tools still write."""
+
+
+def _listed() -> str:
+    return ", ".join("/".join(one) for one in sorted(_CHECKS))
 
 
 def _check(section: str, key: str, value: str) -> None:

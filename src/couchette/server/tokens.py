@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from couchette.errors import BadRequest, MissingExtra, Unauthorized
-from couchette.server.identity import User
+from couchette.users import User
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -7,8 +7,12 @@ from typing import Any
 from starlette.responses import Response
 
 from couchette.database import Database
-from couchette.errors import BadRequest
+from couchette.errors import BadRequest, CouchetteError
+from couchette.query.options import ViewQuery
+from couchette.query.partitions import query_partition
 from couchette.server import answers
+from couchette.server.partitions import partition_of_view
+from couchette.server.readable import rows_readable
 from couchette.server.request import Request
 from couchette.wire import parameters
 
@@ -18,6 +22,9 @@ def view(request: Request, db: Database, design: str, name: str) -> Response:
     body = json_body(request)
     if body is not None and "queries" in body:
         return _several(request, db, design, name, body)
+    partition = partition_of_view(request, db, design)
+    if partition is not None:
+        return answers.json_answer(_in_partition(db, (design, name), _options(request, body), partition))
     return answers.json_answer(db.query((design, name), **_options(request, body)))
 
 
@@ -28,7 +35,15 @@ def queries(request: Request, db: Database, design: str, name: str) -> Response:
 
 def _several(request: Request, db: Database, design: str, name: str, body: dict[str, Any]) -> Response:
     asked = [_options(request, one) for one in several(body)]
+    partition = partition_of_view(request, db, design)
+    if partition is not None:
+        answered = [_in_partition(db, (design, name), options, partition) for options in asked]
+        return answers.json_answer({"results": answered})
     return answers.json_answer(db.query((design, name), queries=asked))
+
+
+def _in_partition(db: Database, view: tuple[str, str], options: dict[str, Any], partition: str) -> dict[str, Any]:
+    return rows_readable(db, query_partition(db._views, db._pool, view, ViewQuery(**options), partition))
 
 
 def _options(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -54,6 +69,13 @@ def several(body: dict[str, Any]) -> list[dict[str, Any]]:
 def info(request: Request, db: Database, design: str) -> Response:
     """``GET /{db}/_design/{design}/_info``."""
     return answers.json_answer(db.view_info(design))
+
+
+def temporary(request: Request, db: Database) -> Response:
+    """``POST /{db}/_temp_view``, which CouchDB gave up with version 2."""
+    raise CouchetteError(
+        "Temporary views are not supported in CouchDB", "Put the view into a design document.", status=410, error="gone"
+    )
 
 
 def cleanup(request: Request, db: Database) -> Response:

@@ -140,7 +140,9 @@ class WaitingFeed(ABC):
     async def _look(self) -> None:
         """Read what comes after the page."""
         wanted = {**self._wanted, "since": self._page["last_seq"]}
-        self._page = await workers.in_thread(self._read, **wanted)
+        # A filter may be slow; the pages of others are not to wait for it.
+        hop = workers.in_side_thread if self._options.filter is not None else workers.in_thread
+        self._page = await hop(self._read, **wanted)
 
 
 class LongpollFeed(WaitingFeed):

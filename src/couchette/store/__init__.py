@@ -5,7 +5,7 @@ They know nothing of threads, locks or files; :mod:`couchette.pool` lends the co
 
 from couchette.store.attachments import check_base, find_attachment, get_attachment, put_attachment, remove_attachment
 from couchette.store.cipher import check_key, refusal, unlock
-from couchette.store.compact import Freed, compaction
+from couchette.store.compact import Freed, compaction, superseded_bodies
 from couchette.store.conflicts import history, list_conflicts, remove_leaves, resolve
 from couchette.store.content import read_chunk
 from couchette.store.copying import copy
@@ -13,21 +13,25 @@ from couchette.store.cursors import read_cursor, write_cursor
 from couchette.store.dump import SupportsWrite, dump
 from couchette.store.edits import Edit, design_revs, edits_of
 from couchette.store.feed import changed_leaves, changes, info, parse_seq, update_seq
-from couchette.store.listing import UNSET, all_docs
+from couchette.store.listing import UNSET, all_docs, span_of
 from couchette.store.load import Loader
 from couchette.store.local import local_docs
 from couchette.store.missing import missing_revs, revs_diff
+from couchette.store.partitions import partition_numbers
 from couchette.store.purge import purge, purged_infos, read_purged_infos_limit, write_purged_infos_limit
-from couchette.store.read import bulk_get, get, get_plain, stored_docs
+from couchette.store.read import View, bulk_get, get, get_plain, stored_docs
 from couchette.store.schema import (
     check,
     migrate,
     read_meta,
+    read_partitioned,
     read_security,
     write_auto_compaction,
+    write_partitioned,
     write_revs_limit,
     write_security,
 )
+from couchette.store.texts import Shown, changes_texts, doc_text, docs_head, docs_texts
 from couchette.store.uploads import append_upload, compare_upload, discard_uploads, settle, shrink_cache
 from couchette.store.verify import verify
 from couchette.store.write import bulk_docs, post, put, remove
@@ -37,13 +41,16 @@ __all__ = [
     "Edit",
     "Freed",
     "Loader",
+    "Shown",
     "SupportsWrite",
+    "View",
     "all_docs",
     "append_upload",
     "bulk_docs",
     "bulk_get",
     "changed_leaves",
     "changes",
+    "changes_texts",
     "check",
     "check_base",
     "check_key",
@@ -52,6 +59,9 @@ __all__ = [
     "copy",
     "design_revs",
     "discard_uploads",
+    "doc_text",
+    "docs_head",
+    "docs_texts",
     "dump",
     "edits_of",
     "find_attachment",
@@ -65,6 +75,7 @@ __all__ = [
     "migrate",
     "missing_revs",
     "parse_seq",
+    "partition_numbers",
     "post",
     "purge",
     "purged_infos",
@@ -73,6 +84,7 @@ __all__ = [
     "read_chunk",
     "read_cursor",
     "read_meta",
+    "read_partitioned",
     "read_purged_infos_limit",
     "read_security",
     "refusal",
@@ -83,12 +95,15 @@ __all__ = [
     "revs_diff",
     "settle",
     "shrink_cache",
+    "span_of",
     "stored_docs",
+    "superseded_bodies",
     "unlock",
     "update_seq",
     "verify",
     "write_auto_compaction",
     "write_cursor",
+    "write_partitioned",
     "write_purged_infos_limit",
     "write_revs_limit",
     "write_security",

@@ -26,7 +26,7 @@ from couchette import jsonio
 from couchette.document.attachment import Attachment, digest_text
 from couchette.document.revtree import RevTree
 from couchette.store.rows import COLUMNS, Row, attachments_of, linear_path, row_at
-from couchette.store.schema import read_meta, read_security
+from couchette.store.schema import read_meta, read_partitioned, read_security
 from couchette.store.uploads import UNFINISHED
 
 FORMAT: Final = 1
@@ -83,7 +83,10 @@ def _line_with_body(head: dict[str, Any], body: bytes | str) -> bytes:
 def _lines(conn: apsw.Connection) -> Iterator[bytes]:
     settings = {name: value for name, value in read_meta(conn)._asdict().items() if name not in RECOUNTED}
     security = read_security(conn)
-    yield _line({"couchette_dump": FORMAT, **settings, **({} if security is None else {"security": security})})
+    kept: dict[str, Any] = {} if security is None else {"security": security}
+    if read_partitioned(conn):
+        kept["partitioned"] = True
+    yield _line({"couchette_dump": FORMAT, **settings, **kept})
     finished = "SELECT att, digest, size FROM att WHERE digest<>? ORDER BY att"
     for att, digest, size in conn.execute(finished, (UNFINISHED,)):
         yield _line({"content": att, "digest": digest_text(digest), "size": size})

@@ -26,7 +26,7 @@ from couchette.limits import SQLITE_INT_MAX
 from couchette.store.batch import INSERT
 from couchette.store.dump import FORMAT, RECOUNTED
 from couchette.store.rows import dump_atts
-from couchette.store.schema import Meta, write_security
+from couchette.store.schema import Meta, write_partitioned, write_security
 from couchette.store.verify import count_conflicted, verify
 
 _MALFORMED: Final = (
@@ -82,6 +82,8 @@ class Loader:
         )
         if "security" in self._header:
             write_security(conn, self._header["security"])
+        if self._header.get("partitioned") is True:
+            write_partitioned(conn)
         for problem in verify(conn):
             raise StoreError("The dump does not describe a sound database.", ": ".join(problem.values()))
         return self.counts

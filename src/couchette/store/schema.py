@@ -86,6 +86,16 @@ def write_security(conn: apsw.Connection, security: Mapping[str, Any]) -> None:
     conn.execute("UPDATE meta SET security=?", (jsonio.dumps(dict(security)).decode(),))
 
 
+def read_partitioned(conn: apsw.Connection) -> bool:
+    """Whether CouchDB's rule of partitions holds for the ids of this database."""
+    return bool(conn.execute("SELECT partitioned FROM meta").get)
+
+
+def write_partitioned(conn: apsw.Connection) -> None:
+    """Make the database a partitioned one; it stays that. As ``_security``, it is for the server to heed."""
+    conn.execute("UPDATE meta SET partitioned=1")
+
+
 def count_conflict(conn: apsw.Connection, before: RevTree, after: RevTree) -> None:
     """Keep ``conflict_count`` when a document's tree changes; linear histories cannot change it."""
     step = bool(after.conflicts()) - bool(before.conflicts())
@@ -188,6 +198,10 @@ def _purges_limited(conn: apsw.Connection) -> None:
     conn.execute(f"ALTER TABLE meta ADD COLUMN purged_infos_limit INT NOT NULL DEFAULT {PURGED_INFOS_LIMIT}")
 
 
+def _partitioned(conn: apsw.Connection) -> None:
+    conn.execute("ALTER TABLE meta ADD COLUMN partitioned INT NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [
     _first,
     _branched,
@@ -197,4 +211,5 @@ MIGRATIONS: Final[list[Callable[[apsw.Connection], None]]] = [
     _secured,
     make_views,
     _purges_limited,
+    _partitioned,
 ]
