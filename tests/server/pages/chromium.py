@@ -52,9 +52,13 @@ class Tab:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", self._dialog)
+
+    def _console(self, message: Any) -> None:
+        if not message.text.startswith("[DOM] Multiple forms"):  # Advice for a form with two passwords.
+            self.complaints.append(message.text)
 
     def _dialog(self, dialog: Any) -> None:
         self.complaints.append(f"dialog: {dialog.message}")

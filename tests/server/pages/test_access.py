@@ -149,3 +149,21 @@ async def test_forms_of_others_do_nothing_for_a_member(
 async def test_a_database_that_one_may_not_use_is_not_shown(signed_in: Any, app: App, page: str) -> None:
     assert (await signed_in["jan"].open(page, db="other")).status == 403
     assert (await Browser(app).open(page, db="other")).heading == "Sign in"
+
+
+async def test_documents_that_the_program_withholds_are_in_no_view_and_no_find(environment: Environment) -> None:
+    environment["db"].put({"_id": "b", "secret": 2})
+    policy = Policy(may_read_document=lambda user, name, doc: doc.get("secret") != 2)
+    browser = Browser(create_app(environment, policy))
+    page = await browser.open("views", db="db", design="zoo", view="all", limit="1")
+    assert page.texts("td", "id") == ["a"]
+    page = await browser.send(await browser.open("views/try", db="db"), "Run")
+    assert page.texts("td", "id") == ["a"]
+    page = await browser.open("find", db="db", query='{"selector": {"secret": {"$gt": 0}}}')
+    assert page.texts("th", "id") == ["a"]
+
+
+async def test_a_part_that_follows_by_itself_leads_to_signing_in_when_the_session_is_over(app: App) -> None:
+    answer = await Browser(app).ask("GET", "/_utils/replications", {"hx-request": "true"})
+    assert answer.status == 200
+    assert answer.headers["hx-redirect"] == "/_utils/sign-in?next=%2F_utils%2Freplications"

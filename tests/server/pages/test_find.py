@@ -56,6 +56,7 @@ async def test_fields_alone_are_shown_without_ids(browser: Browser, cats: Any) -
     ("text", "said"),
     [
         ("{x", "This is not JSON."),
+        ("[" * 5000, "It nests too deeply to find the place."),
         ("[]", "This is not a JSON object."),
         ('{"selector": {"a": {"$nothing": 1}}}', "Invalid operator: $nothing"),
         ('{"selector": {}, "sort": ["age"]}', "No index exists for this sort, try indexing by the sort fields."),

@@ -34,7 +34,7 @@ async def test_one_that_is_run_once_is_begun_and_shows_what_it_moved(browser: Br
     assert page.said == "Began once."
     assert await running.replications["once"].wait_until_synced_async(10)
     page = await browser.open("replications")
-    assert page.texts("td") == ["db → copy", "completed", "2", "2", "0", "0", "Delete"]
+    assert page.texts("td") == ["completed", "db → copy", "2", "2", "0", "0", "Delete"]
     assert "hx-get" not in page.html
     page = await browser.open(page.link("once"))
     assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True))["docs written"] == "2"
@@ -112,7 +112,7 @@ async def test_what_cannot_be_begun_is_explained_and_stays(
     browser: Browser, fields: dict[str, str], status: int, said: str
 ) -> None:
     typed = {"source": "db", "target": "copy", "target_password": SECRET, **fields}
-    page = await browser.send(await browser.open("replications"), "Replicate", **typed)
+    page = await browser.send(await browser.open("replications"), "Replicate", None, **typed)
     assert said in page.said
     assert SECRET not in page.html
     assert page.root.all("input", name="target")[0].attributes["value"] == "copy"

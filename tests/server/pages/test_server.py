@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_tasks_under_way_are_shown_with_their_progress(browser: Browser, environment: Environment) -> None:
-    assert "The server is idle." in (await browser.open("server")).text
+    assert "No database is compacted, and no index is built." in (await browser.open("server")).text
     with environment["db"]._pool.tasks.running("indexer", "_design/zoo", 8) as task:
         task.advance(3)
         page = await browser.open("server")

@@ -179,6 +179,8 @@ def parse_object(text: str) -> dict[str, Any]:
             json.loads(text)
         except ValueError as error:
             raise BadRequest("This is not JSON.", f"{error}.") from exc
+        except RecursionError:
+            raise BadRequest("This is not JSON.", "It nests too deeply to find the place.") from exc
         raise
     if not isinstance(value, dict):
         raise BadRequest("This is not a JSON object.", "Put it between { and }.")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from couchette import workers
@@ -70,7 +71,7 @@ def answer(request: Request) -> ASGIApp:
         return _answer(visit)
     except Unauthorized as exc:
         if visit.user.name is None and request.method in ("GET", "HEAD"):
-            return visit.go(visit.link("sign-in", next=visit.here))
+            return _to_sign_in(visit)
         return rendering.error_page(visit, exc)
     except CouchetteError as exc:
         return rendering.error_page(visit, exc)
@@ -96,6 +97,14 @@ def _is_upload(request: Request) -> bool:
 def _path(request: Request) -> str:
     """The path below the root."""
     return b"/".join(request.segments[1:]).decode("utf-8", "replace")
+
+
+def _to_sign_in(visit: Visit) -> Response:
+    """Ask who it is. A part of a page that follows by itself has the browser leave the page."""
+    target = visit.link("sign-in", next=visit.here)
+    if "hx-request" in visit.request.headers:
+        return answers.answer(b"", 200, {"HX-Redirect": target, "Cache-Control": "no-store"})
+    return visit.go(target)
 
 
 def _answer(visit: Visit) -> ASGIApp:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from couchette.database import Database
 from couchette.design.request import security_of
 from couchette.document.docid import DESIGN
-from couchette.errors import BadRequest, CouchetteError, LimitExceeded, NotFound
+from couchette.errors import BadRequest, CouchetteError, FunctionFailed, LimitExceeded, NotFound
 from couchette.functions import check_written
 from couchette.server import security
 from couchette.server.pages.rendering import page
@@ -73,7 +73,9 @@ def try_out(visit: Visit) -> Response:
             shown = _tried(db, trial)
         return _trial(visit, trial, shown=shown, heard=heard)
     except CouchetteError as exc:
-        return _trial(visit, trial, problem=str(exc), status=exc.status)
+        # The API has 500 for functions that do not work; here it is the form that was wrong.
+        status = 400 if isinstance(exc, FunctionFailed) else exc.status
+        return _trial(visit, trial, problem=str(exc), status=status)
 
 
 def _for_administrators(visit: Visit) -> Database:
