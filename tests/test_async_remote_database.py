@@ -309,13 +309,15 @@ async def test_closing_the_database_is_told_to_who_reads_its_feed(url):
 
 
 async def test_a_callback_has_a_thread_of_its_own(url, served):
+    before = threading.enumerate()
     called = threading.Event()
     async with AsyncRemoteDatabase(url) as db:
         listener = db.changes(live=True, on_change=lambda change: called.set())
         await AsyncDatabase(served).put({"_id": "a"})
         assert await anyio.to_thread.run_sync(called.wait, 10)
         await anyio.to_thread.run_sync(listener.cancel)
-    assert not any(thread.name == "couchette-remote" for thread in threading.enumerate())
+    started = [thread for thread in threading.enumerate() if thread not in before]
+    assert not any(thread.name == "couchette-remote" for thread in started)
 
 
 def feed_of(*lines):

@@ -10,12 +10,15 @@ from concurrent.futures import Future
 import anyio
 import pytest
 
+from couchette import portal
 from couchette.errors import DatabaseClosed
 from couchette.portal import Loop, Share
 
 
 @pytest.fixture
-def share():
+def share(monkeypatch):
+    """A share in a loop that nothing else of this process has a share in."""
+    monkeypatch.setattr(portal, "_shared", {})
     share = Share()
     yield share
     share.release()
@@ -70,10 +73,10 @@ def test_an_interrupt_of_the_caller_cancels_the_call(share, monkeypatch):
         raise KeyboardInterrupt
 
     share.run(thread_name)
-    monkeypatch.setattr(Future, "result", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        share.run(wait)
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            share.run(wait)
     assert ended.wait(10)
 
 
