@@ -50,12 +50,20 @@ SELECTOR_NESTING_MAX: Final = 100
 """Levels of a Mango selector: a level costs Python calls when it is compiled and for each document, and far fewer
 are in use. A deeper one is refused with 400."""
 
+PATTERN_S: Final = 0.5
+"""Of a regular expression in a selector or a search, on one text: ordinary ones take microseconds, and a megabyte of
+text some milliseconds. Without a bound one request could keep a processor busy for years."""
+
 FEED_PAGE_DOCS: Final = 500
 """Documents that a live feed looks at in one read: many enough for speed, few enough for memory and for `cancel`."""
 
 LISTING_PAGE_ROWS: Final = 2000
 """Rows of a listing or of changes that the server reads at once: beyond it a page is no faster, and this one takes a
 few milliseconds."""
+
+LISTING_BLOCK_ROWS: Final = 250
+"""Rows of such a page whose text is made at once: few enough that the processor's cache still holds what it is made of,
+which is a tenth of the time."""
 
 LISTING_PAGE_BYTES: Final = 1024 * 1024
 """Such a page ends at this size, so that an answer takes little memory whatever is listed, and however much of it."""
@@ -100,6 +108,10 @@ WAL_PAGES: Final = 4000
 """Pages (32 MB) that the write-ahead log takes before they are moved to the file. SQLite's default of 1000
 waits for the disk four times as often; beyond 4000 the gain is small, and recovery and readers pay."""
 
+LOG_MOVED_BYTES: Final = 8 * 1024 * 1024
+"""So much of an upload is moved from the log to the file at once, beside the upload: a quarter of ``WAL_PAGES``, so
+that little of a log that is full is left to be moved while the upload waits."""
+
 COMPACT_BODIES: Final = 1000
 """Superseded bodies that compaction drops in one transaction: measured to take 3 ms, or 50 ms when the write-ahead
 log is moved to the file just then."""
@@ -143,6 +155,16 @@ INDEX_VALUE_BYTES: Final = 1000
 INDEX_FAN_OUT_BITS: Final = 5
 """A partial result stands for 2**5 rows or partial results on average. With fewer there are more levels to go through,
 with more there is more to compute at the ends of a range and after each change."""
+
+INDEX_MILESTONE_ROWS: Final = 100
+"""Every so many rows of a view one is noted, to tell how many come before another: to count so many takes about as long
+as the statement that does it."""
+
+INDEX_MILESTONES_BYTES: Final = 1024 * 1024
+"""What is noted of a view in memory, about: of millions of rows, or of fewer whose keys are large."""
+
+INDEX_MILESTONE_VIEWS: Final = 32
+"""Views of a database of which that is kept."""
 
 INDEX_STALE_NODES: Final = 500
 """Partial results computed anew in one transaction, of about 32 rows each."""
@@ -232,6 +254,13 @@ JOBS_PAGE: Final = 100
 
 HTTP_CONNECTIONS: Final = 20
 """Connections of one replication to one host; CouchDB's ``http_connections``."""
+
+HTTP_KEEPALIVE_S: Final = 5.0
+"""How long a connection that nobody uses is kept, as httpx keeps it."""
+
+HTTP_READ_BYTES: Final = 256 * 1024
+"""What is read from a connection at once, at most. With httpcore's 64 KB a pull of large attachments takes a sixth more
+processor time; with 1 MB it takes no less."""
 
 HTTP_TIMEOUT_S: Final = 30.0
 """Silence after which a request is given up; CouchDB's replicator ``connection_timeout``."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
@@ -30,6 +30,7 @@ from couchette.limits import (
     STATEMENT_CACHE,
     WAL_PAGES,
 )
+from couchette.log_mover import LogMover
 from couchette.notifier import Notifier
 from couchette.tasks import Tasks
 
@@ -68,6 +69,8 @@ class Pool:
         self._on_close: list[Callable[[], object]] = []
         self._owner: int | None = None
         """The thread that is inside :meth:`transaction`."""
+        self._log_mover = LogMover(self._move_log)
+        self._moves_log: apsw.Connection | None = None
         self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
 
     def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -199,6 +202,19 @@ class Pool:
         except OSError as exc:
             raise StoreError(f"The disk did not confirm the commits of {self.path}: {exc}.", "Check the disk.") from exc
 
+    def wrote(self, size: int) -> None:
+        """Say that so many bytes of a long write were committed, of which more follow; see :class:`LogMover`."""
+        if not self._shared:
+            self._log_mover.wrote(size)
+
+    def _move_log(self) -> None:
+        """Move the log to the file as far as nobody is in the way."""
+        # As when SQLite does it in a commit, a failure is no failure of the commits: they are in the log.
+        with suppress(apsw.Error, CouchetteError):
+            if self._moves_log is None:
+                self._moves_log = self._open(apsw.SQLITE_OPEN_READWRITE)
+            self._moves_log.wal_checkpoint()
+
     @property
     def in_transaction(self) -> bool:
         """Whether this thread is inside :meth:`transaction`."""
@@ -229,9 +245,12 @@ class Pool:
             if self._owner is not None:
                 raise StoreError("The database cannot be closed inside a transaction.", "Leave its block first.")
             self._closed = True
+            self._log_mover.close()
             with _translating(self.path):
                 while self._idle:
                     self._idle.pop().close()
+                if self._moves_log is not None:
+                    self._moves_log.close()
                 self._writer.close()
         for call in self._on_close:
             call()

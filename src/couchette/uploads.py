@@ -187,6 +187,8 @@ class _Upload:
     def _store(self, first: int, chunks: list[Bytes]) -> None:
         self.key = self._pool.write(store.append_upload, self.key, first, chunks)
         self._touched = time.monotonic()
+        if not self._pool.in_transaction:
+            self._pool.wrote(len(chunks) * ATTACHMENT_CHUNK_BYTES)
         cached = UPLOAD_CACHED_BYTES // ATTACHMENT_CHUNK_BYTES
         if first // cached != (first + len(chunks)) // cached:
             self._pool.write(store.shrink_cache)
@@ -217,10 +219,15 @@ async def _handed_on(gathered: list[Any], pieces: MemoryObjectSendStream[list[An
     return True
 
 
+def _joined(pieces: list[Any]) -> list[Any]:
+    """The pieces as one, where they are bytes: to digest many small ones costs a fight for the interpreter each."""
+    return [b"".join(pieces)] if all(type(piece) is bytes for piece in pieces) else pieces
+
+
 async def _write_pieces(upload: _Upload, pieces: MemoryObjectReceiveStream[list[Any]]) -> None:
     async with pieces:
         async for some in pieces:
-            await workers.in_thread(upload.write, *some)
+            await workers.in_thread(upload.write, *_joined(some))
 
 
 # -- Sources ------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 import couchette
 from couchette import Database, Environment
+from couchette.errors import DatabaseNotFound
 from couchette.server import background
 
 
@@ -59,3 +60,19 @@ def test_a_selector_is_evaluated_by_the_server_and_a_python_function_by_us(envir
             assert set(near) == {"4", "5", "7"}
         couchette.replicate(f"{url}/db", near, filter=lambda doc: doc.get("n") == 1.5)
         assert set(near) == {"1.5", "4", "5", "7"}
+
+
+@pytest.mark.slow
+def test_a_sync_creates_the_far_database_and_creates_it_again_where_it_vanishes(environment):
+    with Database() as near, background(environment, "127.0.0.1", 0) as url:
+        near["a"] = {}
+        with near.sync(f"{url}/new", live=True, create_target=True) as both:
+            assert both.wait_until_synced(60)
+            assert set(environment["new"]) == {"a"}
+            environment.destroy("new")
+            near["b"] = {}
+            both.retry()
+            assert both.wait_until_synced(60)
+            assert set(environment["new"]) == {"a", "b"}
+        with pytest.raises(DatabaseNotFound), near.sync(f"{url}/other", live=True) as both:
+            both.wait_until_synced(60)

@@ -231,6 +231,13 @@ async def test_a_target_is_created_on_demand(app, environment):
     await replicate(near, remote(app, "new"), create_target=True)
 
 
+async def test_the_server_is_told_how_to_create_a_target(app, environment):
+    near = local()
+    put(near, {"_id": "a:1"})
+    await replicate(near, remote(app, "new"), create_target=True, create_target_params={"partitioned": True, "q": 2})
+    assert environment["new"]._partitioned
+
+
 async def test_checkpoints_are_shared_by_users_and_passwords(app, served):
     near = local()
     put(near, {"_id": "a"})

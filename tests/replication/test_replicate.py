@@ -389,3 +389,20 @@ async def test_no_target_is_created_for_a_source_that_is_not_there():
 async def test_a_batch_holds_at_least_one_change():
     with pytest.raises(BadRequest, match="batch_docs"):
         await replicate(local(), local(), batch_docs=0)
+
+
+async def test_a_local_source_is_not_read_while_documents_are_written():
+    class Alone(Wrapped):
+        async def before(self, name, *args):
+            if name in ("changes", "write"):
+                assert not busy
+                busy.append(name)
+                for _ in range(20):
+                    await anyio.lowlevel.checkpoint()
+                busy.clear()
+
+    busy: list[str] = []
+    source, target = local(), local()
+    put(source, *numbered(0, 3000))
+    await replicate(Alone(source), Alone(target))
+    assert leaves(target) == leaves(source)

@@ -17,8 +17,10 @@ from contextlib import asynccontextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Final
+from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -29,6 +31,7 @@ from couchette.errors import BadRequest, CouchetteError, MissingExtra, NotFound,
 from couchette.remote import carried
 from couchette.remote.answers import proxy_refusal, read_json
 from couchette.remote.authentication import Authenticator, Session, authenticator
+from couchette.remote.direct import DirectTransport
 from couchette.remote.hosts import Host, host_of
 from couchette.remote.repeats import FREELY, IN_TROUBLE, Repeats, asked_pause_s
 from couchette.remote.request_body import Body, RequestBody
@@ -310,6 +313,8 @@ class Client:
 
     def _new_http(self) -> httpx.AsyncClient:
         tls, proxy = self._access.tls, self._access.proxy
+        # Loading the trusted certificates takes longer than a small replication; plain http needs none.
+        context = make_context(tls) if self.url.startswith("https:") else None
         try:
             return httpx.AsyncClient(
                 auth=self._line.auth if isinstance(self._line.auth, httpx.Auth) else None,
@@ -317,16 +322,21 @@ class Client:
                 headers={"User-Agent": "couchette"},
                 # No cookie of a server is kept but the session's, by its authenticator.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                # Loading the trusted certificates takes longer than a small replication; plain http needs none.
-                verify=make_context(tls) if self.url.startswith("https:") else False,
+                verify=context or False,
                 proxy=None if proxy is None else _proxy(proxy, tls),
                 trust_env=not self._is_loopback(),  # A proxy cannot reach this machine's own addresses.
-                transport=self._transport or carried.transport(),
+                transport=self._transport or carried.transport() or self._direct(context),
             )
         except (ValueError, httpx.InvalidURL) as exc:
             raise BadRequest("Invalid proxy.", "Give a URL such as http://proxy:3128 (it is not shown).") from exc
         except ImportError as exc:
             raise MissingExtra("A SOCKS proxy needs another package.", "pip install 'couchette[socks]'") from exc
+
+    def _direct(self, context: SSLContext | None) -> DirectTransport | None:
+        """The transport where no proxy is between, which httpx would look for in the environment."""
+        if self._access.proxy is not None or (getproxies() and not self._is_loopback()):
+            return None
+        return DirectTransport(context, limits.HTTP_CONNECTIONS)
 
     def _is_loopback(self) -> bool:
         host = httpx.URL(self.url).host

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
+from typing import Any
 
 import httpx
 
@@ -90,10 +91,10 @@ class RemotePeer:
 
     # -- The database ---------------------------------------------------------------------------------
 
-    async def create(self) -> None:
-        """Create the database unless it exists."""
+    async def create(self, params: Mapping[str, Any] | None = None) -> None:
+        """Create the database unless it exists; ``params`` are those of the request, such as ``partitioned``."""
         try:
-            await self._client.request("PUT")
+            await self._client.request("PUT", params=params)
         except DatabaseExists:
             return
 

@@ -25,7 +25,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from couchette import limits, surroundings, workers
-from couchette.errors import ReplicationFailed
+from couchette.errors import DatabaseNotFound, ReplicationFailed
 from couchette.replication.failures import DENIED, heals
 from couchette.replication.options import Options
 from couchette.replication.peer import Peer
@@ -86,6 +86,8 @@ class _Way:
         self.options = replace(options, live=True)
         self.tracker = Tracker(partial(on_event, self))
         self._failures = 0
+        self.source_is_made = False
+        """Whether another direction creates the source where it is missing, so that it is worth waiting for."""
 
     async def run(self, source: Peer, target: Peer) -> None:
         """Replicate until something fails for good."""
@@ -102,7 +104,7 @@ class _Way:
         if isinstance(exc, DENIED):
             delay, state = limits.DENIED_RETRY_S, "denied"
             self.tracker.disappoint(exc)
-        elif heals(exc, met_before=self.tracker.status.last_contact is not None):
+        elif self._awaits(exc) or heals(exc, met_before=self.tracker.status.last_contact is not None):
             longest = min(limits.RETRY_MAX_S, limits.RETRY_FIRST_S * 2 ** min(self._failures, 30))
             delay, state = surroundings.random().uniform(longest / 2, longest), "retrying"
             self._failures += 1
@@ -112,6 +114,15 @@ class _Way:
         next_retry = surroundings.now() + timedelta(seconds=delay)
         self.tracker.became("denied" if state == "denied" else "retrying", exc, next_retry)
         return delay
+
+    def _awaits(self, exc: BaseException | None) -> bool:
+        return self.source_is_made and isinstance(exc, DatabaseNotFound)
+
+    @property
+    def waits_for_source(self) -> bool:
+        """Whether it waits for a source that another direction creates."""
+        status = self.tracker.status
+        return status.state == "retrying" and self._awaits(status.last_error)
 
     def worked(self) -> bool:
         """The next failure is a first one again; say whether there were failures before this success."""
@@ -196,10 +207,13 @@ class Live:
 
     def _happened(self, way: _Way, event: Event) -> None:
         """Draw conclusions from what a way tells, and hand it on."""
-        if (event.kind == "batch" or event.status.state == "idle") and way.worked():
+        if event.kind == "batch" or event.status.state == "idle":
+            worked = way.worked()
             # The other may try again, or look whether the database that came back is the one that went.
             for other in self._ways:
-                if other is not way and other.tracker.status.state in ("retrying", "idle"):
+                if other is not way and (
+                    other.waits_for_source or (worked and other.tracker.status.state in ("retrying", "idle"))
+                ):
                     other.tracker.wake()
         if way.options.on_event is not None:
             way.options.on_event(event)
@@ -298,6 +312,7 @@ class LiveSync(Live):
 
     def __init__(self, opener: Opener, options: Options) -> None:
         super().__init__(opener, {"push": options, "pull": replace(options, create_target=False)})
+        self._ways[1].source_is_made = options.create_target
 
     @property
     def status(self) -> SyncStatus:

@@ -32,6 +32,7 @@ class ReplicationOptions(TypedDict, total=False):
     """The keyword arguments of ``replicate`` and ``sync``, for type checkers; :class:`Options` explains them."""
 
     create_target: bool
+    create_target_params: Mapping[str, Any] | None
     doc_ids: Sequence[str] | None
     selector: Mapping[str, Any] | None
     filter: str | Filter | None
@@ -57,6 +58,7 @@ class Options:
     Attributes:
         live: go on when the source has no more for now, and wait for changes.
         create_target: create the database behind a target URL if it is missing.
+        create_target_params: what its server is told of it then, such as ``{"partitioned": True}``.
         doc_ids: only these documents.
         selector: only documents that match this Mango selector.
         filter: only documents for which a function is true: one of the source's design documents (``"design/name"``),
@@ -78,6 +80,7 @@ class Options:
 
     live: bool = False
     create_target: bool = False
+    create_target_params: Mapping[str, Any] | None = None
     doc_ids: Sequence[str] | None = None
     selector: Mapping[str, Any] | None = None
     filter: str | Filter | None = None

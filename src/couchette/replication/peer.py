@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from couchette.wire.checkpoint import Seq
 from couchette.wire.selection import Selection
@@ -29,8 +29,8 @@ class Peer(Protocol):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    async def create(self) -> None:
-        """Create the database unless it exists."""
+    async def create(self, params: Mapping[str, Any] | None = None) -> None:
+        """Create the database unless it exists; ``params`` are what its server is told of it."""
 
     async def info(self) -> PeerInfo:
         """The database's lasting identity; DatabaseNotFound and the like when it cannot be used."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import replace
 
 import anyio
@@ -47,7 +47,8 @@ class Pipeline:
     """Moves what ``target`` lacks from ``source``, counting in ``tally`` and telling ``tracker``.
 
     ``record`` is awaited when ``tally`` has advanced, though not at each of its steps, ``check`` now and then, and
-    ``report`` is called after each batch. ``target_empty`` spares the comparison until it has caught up.
+    ``report`` is called after each batch. ``target_empty`` spares the comparison until it has caught up, and
+    ``source_local`` says that to ask the source takes this process's work and no waiting.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Pipeline:
         tally: Tally,
         tracker: Tracker,
         refusals: Refusals | None,
+        source_local: bool,
         target_empty: bool,
         resolve: Callable[[Resolver, Sequence[str]], Awaitable[None]] | None,
         record: Callable[[], Awaitable[None]],
@@ -71,6 +73,7 @@ class Pipeline:
         self._tally = tally
         self._tracker = tracker
         self._refusals = refusals
+        self._source_local = source_local
         self._target_empty = target_empty
         self._resolve = resolve
         self._record = record
@@ -148,7 +151,8 @@ class Pipeline:
     async def _ask_for_changes(self, since: Seq) -> ChangesPage | UnreadChanges:
         """The next page of changes; for a target that lacks them all with documents, as long as most come so."""
         if self._including:
-            return await self._source.changes(since, self._page_size.revs, self._with_docs)
+            async with self._processor if self._source_local else nullcontext():
+                return await self._source.changes(since, self._page_size.revs, self._with_docs)
         return await self._source.changes(since, self._options.batch_docs, self._options.selection)
 
     def _learn(self, page: ChangesPage, seconds: float) -> None:

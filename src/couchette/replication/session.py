@@ -109,6 +109,7 @@ class Session:
             tally=self._tally,
             tracker=self._tracker,
             refusals=None if self._checkpoints is None else self._checkpoints.refusals,
+            source_local=source_info.local,
             target_empty=target_info.empty,
             resolve=await self._resolve(target_info),
             record=self._record,
@@ -130,7 +131,7 @@ class Session:
         except DatabaseNotFound:
             if not self._options.create_target or self._options.dry_run:
                 raise
-        await self._target.create()
+        await self._target.create(self._options.create_target_params)
         return source_info, await self._target.info()
 
     async def _facts(self) -> dict[str, Any]:

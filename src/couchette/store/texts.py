@@ -10,6 +10,9 @@ little memory, and holds no snapshot while it waits for its client.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -18,7 +21,7 @@ import orjson
 from couchette import jsonio
 from couchette.document.revtree import RevTree
 from couchette.document.stored import with_members
-from couchette.limits import LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
+from couchette.limits import LISTING_BLOCK_ROWS, LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
 from couchette.store.feed import count_after, parse_seq
 from couchette.store.listing import Range, offset_of, select
 from couchette.store.read import View, add_meta, as_stored
@@ -27,11 +30,18 @@ from couchette.store.schema import read_meta
 
 _STUBS: Final = View()
 _PLAIN: Final = "SELECT rev, body FROM docs WHERE id=? AND cur=1 AND deleted=0 AND atts IS NULL"
+_NAMED: Final = "rev, id"
+_SHOWN: Final = "rev, id, atts, body"
 _LISTED: Final = """
-    SELECT seq, id, rev, deleted, CASE typeof(tree) WHEN 'text' THEN tree END FROM docs
+    SELECT rev, seq, deleted, CASE typeof(tree) WHEN 'text' THEN tree END, id FROM docs
     WHERE seq>? AND seq<=? AND cur=1 ORDER BY seq LIMIT ?"""
 _LISTED_WITH_DOCS: Final = """
-    SELECT seq, id, rev, deleted, tree, atts, body FROM docs WHERE seq>? AND seq<=? AND cur=1 ORDER BY seq LIMIT ?"""
+    SELECT rev, seq, deleted, tree, id, atts, body FROM docs WHERE seq>? AND seq<=? AND cur=1 ORDER BY seq LIMIT ?"""
+# The last column is what can be large.
+
+
+_DOC_ROW: Final = (b',{"id":"', b'","key":"', b'","value":{"rev":"', b'"},"doc":', b',"_id":"', b'","_rev":"')
+"""What stands before the id, twice, the rev, the body without the brace that ends it, the id, and the rev."""
 
 
 class Shown(NamedTuple):
@@ -47,22 +57,25 @@ class Shown(NamedTuple):
 
 
 class ChangesTexts(NamedTuple):
-    """A page of changes: a text for each row, and where the next page begins."""
+    """A page of changes: texts of some of its rows each, and where the next page begins."""
 
-    rows: list[bytes]
+    texts: list[bytes]
+    rows: int
     last: int
     """The number of the sequence that the page reaches."""
     last_seq: str
     pending: int
+    """Counted on the last page only."""
     until: int
     """Where all the pages end: what is written while they are read has later sequences."""
     ended: bool
 
 
 class DocsTexts(NamedTuple):
-    """A page of documents: a text for each row, and the last one's id."""
+    """A page of documents: texts of some of its rows each, and the last one's id."""
 
-    rows: list[bytes]
+    texts: list[bytes]
+    rows: int
     last: str | None
     ended: bool
 
@@ -88,24 +101,71 @@ def docs_texts(conn: apsw.Connection, span: Range, skip: int, limit: int | None,
     """A page of the rows of :func:`couchette.store.all_docs`."""
     wanted = LISTING_PAGE_ROWS if limit is None else min(limit, LISTING_PAGE_ROWS)
     if span.empty or wanted == 0:
-        return DocsTexts([], None, True)
-    rows: list[bytes] = []
-    left, last = LISTING_PAGE_BYTES, None
-    cursor = select(conn, "id, rev, body, atts" if include_docs else "id, rev, NULL, NULL", span, skip, wanted)
-    for last, rev, body, atts in cursor:
-        named, revised = orjson.dumps(last), orjson.dumps(rev)
-        head = b'{"id":%b,"key":%b,"value":{"rev":%b}' % (named, named, revised)
-        if not include_docs:
-            rows.append(head + b"}")
-        elif atts is None and type(body) is bytes and body != b"{}":  # The ordinary one, by a single formatting.
-            rows.append(b'%b,"doc":%b,"_id":%b,"_rev":%b}}' % (head, body[:-1], named, revised))
+        return DocsTexts([], 0, None, True)
+    if include_docs:
+        page = _read(select(conn, _SHOWN, span, skip, wanted), partial(_docs_text, conn))
+    else:
+        page = _read(select(conn, _NAMED, span, skip, wanted), _names_text)
+    ended = page.rows == limit or (page.rows < wanted and not page.full)
+    return DocsTexts(page.texts, page.rows, page.last[1] if page.last else None, ended)
+
+
+class _Page(NamedTuple):
+    """What :func:`_read` read."""
+
+    texts: list[bytes]
+    rows: int
+    last: tuple[Any, ...]
+    """The last row; empty where there is none."""
+    full: bool
+    """Whether its bytes ended it."""
+
+
+def _read(cursor: apsw.Cursor, text_of: Callable[[list[Any]], bytes]) -> _Page:
+    """Read a page, and make text of it block by block."""
+    texts: list[bytes] = []
+    rows, last, left = 0, (), LISTING_PAGE_BYTES
+    while left > 0 and (block := _block(cursor, left)):
+        texts.append(text_of(block))
+        left -= len(texts[-1])
+        rows += len(block)
+        last = block[-1]
+    cursor.close()
+    return _Page(texts, rows, last, left <= 0)
+
+
+def _block(cursor: apsw.Cursor, size: int) -> list[Any]:
+    """The next rows, as many as become one text, and fewer where they have so many bytes."""
+    block = []
+    for row in islice(cursor, LISTING_BLOCK_ROWS):
+        block.append(row)
+        size -= len(row[-1])
+        if size <= 0:
+            break
+    return block
+
+
+def _names_text(block: list[tuple[str, str]]) -> bytes:
+    """The text of some rows of a listing; a comma is between them."""
+    names, revs = jsonio.escaped([row[1] for row in block]), jsonio.escaped([row[0] for row in block])
+    parts: list[bytes] = []
+    for name, rev in zip(names, revs, strict=True):
+        parts += (b'"}},{"id":"', name, b'","key":"', name, b'","value":{"rev":"', rev)
+    return b"".join(parts)[4:] + b'"}}'
+
+
+def _docs_text(conn: apsw.Connection, block: list[tuple[str, str, str | None, bytes | str]]) -> bytes:
+    """The same with the documents."""
+    begin, key, value, doc, own, own_rev = _DOC_ROW
+    names, revs = jsonio.escaped([row[1] for row in block]), jsonio.escaped([row[0] for row in block])
+    parts: list[bytes] = []
+    for name, rev, (_, id, atts, body) in zip(names, revs, block, strict=True):
+        if atts is None and type(body) is bytes and body != b"{}":
+            parts += (begin, name, key, name, value, rev, doc, body[:-1], own, name, own_rev, rev, b'"}}')
         else:
-            rows.append(b'%b,"doc":%b}' % (head, _winner_text(conn, last)))
-        left -= len(rows[-1])
-        if left <= 0:
-            cursor.close()
-            return DocsTexts(rows, last, len(rows) == limit)
-    return DocsTexts(rows, last, len(rows) < wanted or len(rows) == limit)
+            parts += (begin, name, key, name, value, rev, doc, _winner_text(conn, id), b"}")
+    parts[0] = parts[0][1:]
+    return b"".join(parts)
 
 
 def _winner_text(conn: apsw.Connection, id: str) -> bytes:
@@ -122,6 +182,7 @@ def changes_texts(
     limit: int | None = None,
     style: str = "main_only",
     shown: Shown | None = None,
+    between: bytes = b",",
 ) -> ChangesTexts:
     """A page of the rows of :func:`couchette.store.changes`, ascending; ``shown`` is given for ``include_docs``.
 
@@ -131,31 +192,37 @@ def changes_texts(
     at = parse_seq(since, meta)
     until = meta.update_seq if until is None else until
     wanted = LISTING_PAGE_ROWS if limit is None else min(limit, LISTING_PAGE_ROWS)
-    rows: list[bytes] = []
-    left, uuid = LISTING_PAGE_BYTES, meta.uuid.encode()
     cursor = conn.execute(_LISTED if shown is None else _LISTED_WITH_DOCS, (at, until, wanted))
-    for row in cursor:
-        at, id, rev, deleted, tree = row[:5]
-        revs = orjson.dumps(rev)
-        if type(tree) is str and style == "all_docs":
-            revs = b'},{"rev":'.join([orjson.dumps(leaf.rev) for leaf in RevTree.load(tree).leaves()])
-        gone = b',"deleted":true' if deleted else b""
-        doc = b"" if shown is None else b',"doc":%b' % _shown_text(conn, row, shown)
-        text = b'{"seq":"%d-%b","id":%b,"changes":[{"rev":%b}]%b%b}' % (at, uuid, orjson.dumps(id), revs, gone, doc)
-        rows.append(text)
-        left -= len(text)
-        if left <= 0:
-            cursor.close()
-            break
-    ended = len(rows) == limit or (len(rows) < wanted and left > 0)
-    if ended and len(rows) != limit:
+    page = _read(cursor, lambda block: _changes_text(conn, block, meta.uuid.encode(), style, shown, between))
+    if page.last:
+        at = page.last[1]
+    ended = page.rows == limit or (page.rows < wanted and not page.full)
+    if ended and page.rows != limit:
         at = max(at, until)
-    return ChangesTexts(rows, at, meta.seq_text(at), count_after(conn, meta, at), until, ended)
+    pending = count_after(conn, meta, at) if ended else 0
+    return ChangesTexts(page.texts, page.rows, at, meta.seq_text(at), pending, until, ended)
+
+
+def _changes_text(
+    conn: apsw.Connection, block: list[tuple[Any, ...]], uuid: bytes, style: str, shown: Shown | None, between: bytes
+) -> bytes:
+    """The text of some changes, with ``between`` between them."""
+    begin, named, listed = between + b'{"seq":"', b'-%b","id":"' % uuid, b'","changes":[{"rev":"'
+    numbers = orjson.dumps([row[1] for row in block])[1:-1].split(b",")
+    names, revs = jsonio.escaped([row[4] for row in block]), jsonio.escaped([row[0] for row in block])
+    parts: list[bytes] = []
+    for number, name, rev, row in zip(numbers, names, revs, block, strict=True):
+        if type(row[3]) is str and style == "all_docs":
+            rev = b'"},{"rev":"'.join(jsonio.escaped([leaf.rev for leaf in RevTree.load(row[3]).leaves()]))
+        parts += (begin, number, named, name, listed, rev, b'"}],"deleted":true' if row[2] else b'"}]')
+        parts += (b"}",) if shown is None else (b',"doc":', _shown_text(conn, row, shown), b"}")
+    parts[0] = parts[0].removeprefix(between)
+    return b"".join(parts)
 
 
 def _shown_text(conn: apsw.Connection, row: tuple[Any, ...], shown: Shown) -> bytes:
     """The text of a winner as ``shown``; ``row`` is one of ``_LISTED_WITH_DOCS``."""
-    seq, id, rev, deleted, tree, atts, body = row
+    rev, seq, deleted, tree, id, atts, body = row
     if shown.usual and atts is None and type(body) is bytes:
         if not shown.view.revs:
             own: dict[str, Any] = {"_id": id, "_rev": rev}
