@@ -1,4 +1,4 @@
-"""The Python examples of README.md and docs/ run, page by page, each in an empty folder.
+"""The Python examples of README.md and docs/ run, page by page, each in an empty folder; the module map is whole.
 
 The blocks of a page are one program: a later one sees the names of those before it.
 """
@@ -16,6 +16,14 @@ ROOT = Path(__file__).parents[1]
 ENCRYPTED = ROOT / "docs/guide/encryption.md"
 """Runs with the build of apsw that has ciphers: tests/encryption/with_ciphers/test_the_guide.py."""
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {ENCRYPTED})]
+
+
+def test_the_module_map_names_every_module():
+    table = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    source = ROOT / "src/couchette"
+    packages = [f"`{found.parent.name}/`" for found in source.glob("*/__init__.py")]
+    modules = [f"`{found.stem}`" for found in source.glob("[!_]*.py")]
+    assert [name for name in sorted(packages + modules) if name not in table] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

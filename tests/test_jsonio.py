@@ -247,3 +247,8 @@ def test_the_error_for_a_value_that_orjson_would_write_has_its_remedy_too(value)
 def test_nulls_and_the_word_null_are_no_reason_to_refuse():
     value: object = {"a": None, "b": [None, {"null": None}], "c": "null", "d": (1.5, -0.0, True), "e": {}}
     assert jsonio.dumps(value) == b'{"a":null,"b":[null,{"null":null}],"c":"null","d":[1.5,-0.0,true],"e":{}}'
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.text('",\\[]'), min_size=1))
+def test_texts_that_are_written_together_are_written_as_each_alone(texts):
+    assert [b'"%b"' % text for text in jsonio.escaped(texts)] == [orjson.dumps(text) for text in texts]

@@ -23,7 +23,7 @@ import decimal
 import enum
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -90,6 +90,16 @@ def dumps_unchecked(value: Any) -> bytes | None:
         return b"%b" % orjson.dumps(value, None, _STRICT)
     except TypeError:
         return None
+
+
+def escaped(texts: Sequence[str]) -> list[bytes]:
+    """The JSON text of each of these, without its quotes: all are written at once, which costs little more than one.
+
+    There must be one at least.
+    """
+    written = orjson.dumps(texts)
+    # Only what is escaped can hold what stands between two of them.
+    return written[2:-2].split(b'","') if b"\\" not in written else [orjson.dumps(text)[1:-1] for text in texts]
 
 
 def refusal(value: Any) -> BadRequest:

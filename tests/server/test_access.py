@@ -13,11 +13,11 @@ import jwt
 import pytest
 
 from couchette import Environment, surroundings
-from couchette.errors import BadRequest
+from couchette.errors import BadRequest, Forbidden
 from couchette.limits import BODY_HELD_BYTES, LOCKOUT_FAILURES, SESSION_S
 from couchette.server import Policy, cookies, create_app, dispatch, permissions
 from couchette.surroundings import Surroundings
-from couchette.users import totp
+from couchette.users import User, totp
 from tests.server.asgi import call
 
 pytestmark = pytest.mark.anyio
@@ -246,6 +246,35 @@ async def test_anybody_signs_up_where_security_lets_them(environment, secured):
     assert (await ask(secured, "GET", own, headers=ADA)).status == 200
     for target in ("_local%2Fx", "_local/x", "_design%2Fx", "other", "org.couchdb.user:eve/photo"):
         assert (await ask(secured, "PUT", f"/_users/{target}", {}, {})).status in (401, 403, 404), target
+
+
+async def test_nobody_takes_over_an_account_by_replicating_into_it(environment, secured):
+    await add_user(secured)
+    await add_user(secured, "eve")
+    environment["_users"].set_security({})
+    target = "/_users/org.couchdb.user:ada"
+    doc = {"name": "ada", "type": "user", "roles": [], "password": "evil", "_rev": f"99-{'a' * 32}"}
+    batch = {"new_edits": False, "docs": [{**doc, "_id": "org.couchdb.user:ada"}]}
+    refusal = "You may only update your own user document."
+    for headers in ({}, basic("eve", "pw")):
+        (row,) = (await ask(secured, "POST", "/_users/_bulk_docs", batch, headers)).json()
+        assert (row["error"], row["reason"]) == ("forbidden", refusal)
+        assert (await ask(secured, "PUT", f"{target}?new_edits=false", doc, headers)).status in (403, 404)
+    assert (await ask(secured, "GET", "/_session", headers=ADA)).status == 200
+    assert (await ask(secured, "POST", "/_users/_bulk_docs", batch, ADA)).json() == []
+    assert (await ask(secured, "GET", "/_session", headers=basic("ada", "evil"))).status == 200
+
+
+async def test_local_documents_of_users_are_the_administrators_whoever_writes_them(environment, secured):
+    environment["_users"].set_security({})
+    batch = {"docs": [{"_id": "_local/x"}]}
+    assert (await ask(secured, "POST", "/_users/_bulk_docs", batch, {})).json()[0]["error"] == "forbidden"
+    assert (await ask(secured, "POST", "/_users", batch["docs"][0], {})).status == 403
+    assert (await ask(secured, "POST", "/_users/_bulk_docs", batch)).json()[0]["ok"]
+    stranger = secured.gate.admit(User(), environment["_users"], "POST", [b"_bulk_docs"], secured.node.settings)
+    with pytest.raises(Forbidden):
+        stranger.remove("_local/x", "0-1")
+    assert "_local/x" in [row["id"] for row in environment["_users"].local_docs()]
 
 
 async def test_passwords_are_derived_however_a_user_is_written(environment, secured):
@@ -587,7 +616,11 @@ async def test_public_fields_of_users_are_everybodys(secured):
     assert (await ask(secured, "PUT", setting, "name, roles")).status == 200
     for query in ("", "?open_revs=all", "?revs=true&attachments=true&conflicts=true"):
         answer = await ask(secured, "GET", target + query, headers={**ADA, "accept": "application/json"})
-        assert sorted(answer.json()) == ["_id", "_rev", "name", "roles"]
+        shown = answer.json()[0]["ok"] if "open_revs" in query else answer.json()
+        assert sorted(shown) == ["_id", "_rev", "name", "roles"]
+        mixed = await ask(secured, "GET", target + query, headers={**ADA, "accept": "*/*"})
+        assert b"derived_key" not in mixed.body
+        assert b'"name":"eve"' in mixed.body
     assert (await ask(secured, "GET", target, headers={})).status == 200
     assert "derived_key" in (await ask(secured, "GET", "/_users/org.couchdb.user:ada", headers=ADA)).json()
     assert "derived_key" in (await ask(secured, "GET", target)).json()

@@ -82,6 +82,13 @@ async def test_the_first_administrator_closes_an_open_server(environment):
     assert (answer.status, answer.json()["error"]) == (400, "modification_not_allowed")
 
 
+async def test_another_administrator_signs_nobody_out(secured):
+    login = await ask(secured, "POST", "/_session", {"name": "admin", "password": "topsecret"}, {})
+    cookie = {"cookie": login.headers["set-cookie"].partition(";")[0]}
+    assert (await ask(secured, "PUT", f"{ADMINS}/eve", "pw")).status == 200
+    assert (await call(secured, "GET", "/_all_dbs", cookie)).status == 200
+
+
 async def test_they_are_kept_with_the_folder(tmp_path):
     with Environment(tmp_path) as environment:
         app = create_app(environment, policy())

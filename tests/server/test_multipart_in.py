@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from couchette import jsonio
-from couchette.errors import BadContentType, BadRequest
-from couchette.server.multipart_in import MultipartReader, read_related
+from couchette.errors import BadContentType, BadRequest, TooLarge
+from couchette.server import multipart_in
+from couchette.server.multipart_in import MultipartReader, read_related, receive_related
 from couchette.wire import multipart
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -46,6 +47,30 @@ def test_what_is_written_is_read_back(contents):
     doc = {"_id": "a", "_attachments": {name: plain(name, data) for name, data in contents.items()}}
     written = multipart.related(doc)
     assert read_related(written.content_type, written.content) == doc
+
+
+def test_what_precedes_the_first_boundary_is_not_held():
+    reader = MultipartReader(RELATED)
+    for _ in range(1000):
+        reader.feed(b"\r\n--BB" * 100)
+        assert len(reader._preamble or b"") < 20
+    reader.feed(b"B\r\n\r\nx\r\n--BBB--")
+    assert [bytes(part.content) for part in reader.finish()] == [b"x"]
+
+
+async def arriving(*pieces):
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.anyio
+async def test_a_document_that_is_too_large_to_be_held_is_refused_as_it_arrives(monkeypatch):
+    monkeypatch.setattr(multipart_in, "REQUEST_HELD_BYTES_MAX", 100)
+    begun = b"--BBB\r\nContent-Type: application/json\r\n\r\n"
+    async with aclosing(arriving(begun, *[b" " * 60] * 9)) as pieces:
+        with pytest.raises(TooLarge):
+            await receive_related(RELATED, pieces)
+        assert len([piece async for piece in pieces]) == 7
 
 
 @given(st.lists(st.binary(max_size=100), max_size=4), st.integers(1, 50))

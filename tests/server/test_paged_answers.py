@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from couchette import store
+from couchette import jsonio, store
 from couchette.server import changes, listings
+from couchette.wire import feed
 from tests.server.asgi import call, call_json, calling
 
 pytestmark = pytest.mark.anyio
@@ -16,10 +17,12 @@ pytestmark = pytest.mark.anyio
 HEX = "0123456789abcdef" * 2
 
 
-@pytest.fixture(params=[1, 3, 2000])
+@pytest.fixture(params=[(1, 250), (3, 2), (2000, 3), (2000, 250)])
 def db(environment, request, monkeypatch):
-    """Documents of every kind, and pages of so many rows."""
-    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_ROWS", request.param)
+    """Documents of every kind, and pages and blocks of so many rows."""
+    rows, block = request.param
+    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_ROWS", rows)
+    monkeypatch.setattr("couchette.store.texts.LISTING_BLOCK_ROWS", block)
     db = environment["db"]
     db.bulk_docs([{"_id": f"d{number}", "n": number, "é": '"\\\u2028'} for number in range(8)])
     db.bulk_docs([{"_id": "empty"}, {"_id": "big", "n": 2**70}, {"_id": '"quoted"\\'}, {"_id": "😀"}])
@@ -60,7 +63,9 @@ async def test_a_listing_says_what_the_database_says(app, db, options):
     query = urlencode({name: json.dumps(value) for name, value in options.items()})
     answer = await call(app, "GET", f"/db/_all_docs?{query}")
     assert answer.status == 200
-    assert answer.json() == db.all_docs(**options, exact_offset=True)
+    expected = db.all_docs(**options, exact_offset=True)
+    assert answer.json() == expected
+    assert answer.body.endswith(b'"rows":%b}\n' % jsonio.dumps(expected["rows"]))
     posted = await call_json(app, "POST", "/db/_all_docs", options)
     assert posted.json() == answer.json()
 
@@ -84,7 +89,9 @@ FEEDS = [
 async def test_a_feed_says_what_the_database_says(app, db, options):
     query = urlencode({name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()})
     answer = await call(app, "GET", f"/db/_changes?{query}")
-    assert answer.json() == db.changes(**options)
+    page = db.changes(**options)
+    assert answer.json() == page
+    assert answer.body == feed.page(page)
 
 
 async def test_a_feed_goes_on_where_another_ended(app, db):
@@ -142,9 +149,9 @@ def test_a_document_is_listed_once_whatever_is_written_meanwhile(db):
 def test_a_page_ends_at_its_size(db, monkeypatch):
     monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_BYTES", 1)
     page = db._pool.read(store.changes_texts, since=0, shown=store.Shown())
-    assert (len(page.rows), page.ended) == (1, False)
+    assert (page.rows, page.ended) == (1, False)
     span = store.span_of(store.UNSET, store.UNSET, store.UNSET, True, False)
-    assert len(db._pool.read(store.docs_texts, span, 0, None, True).rows) == 1
+    assert db._pool.read(store.docs_texts, span, 0, None, True).rows == 1
     everything = json.loads(b"".join(changes._chunks(db._pool, revs=False, since=0, include_docs=True)))
     assert everything == db.changes(include_docs=True)
     assert (

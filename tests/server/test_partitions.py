@@ -48,6 +48,17 @@ async def test_a_database_is_made_partitioned_and_says_so(app, environment):
     assert "other" not in environment
 
 
+@pytest.mark.parametrize("query", ["", "?revs=true&latest=true", "?attachments=true"])
+async def test_bulk_get_tells_of_each_id_that_has_no_partition(parts, query):
+    asked = [{"id": "a:1"}, {"id": "none"}, {"id": "_design/none"}, {"id": ":x"}, {"id": "b:1"}]
+    answer = await call_json(parts, "POST", f"/parts/_bulk_get{query}", {"docs": asked})
+    found, none, design, empty, other = answer.json()["results"]
+    assert [row["docs"][0]["ok"]["n"] for row in (found, other)] == [1, 1]
+    assert none == {"id": "none", "docs": [{"error": {"id": "none", "rev": None, **ILLEGAL}}]}
+    assert design["docs"][0]["error"]["error"] == "not_found"
+    assert empty["docs"][0]["error"]["error"] == "illegal_partition"
+
+
 async def test_a_dump_keeps_that_a_database_is_partitioned(parts, environment, tmp_path):
     dump = io.BytesIO()
     environment["parts"].dump(dump)

@@ -58,6 +58,14 @@ def app(asked):
         yield create_app(environment, Policy(may_read_document=may_read_document))
 
 
+async def test_the_rule_is_not_asked_about_design_documents(app, asked):
+    for filter in ("", "&filter=d/f", "&filter=_view&view=d/v", "&filter=_design"):
+        await call(app, "GET", f"/db/_changes?include_docs=true{filter}")
+    await call_json(app, "POST", "/db/_bulk_get", {"docs": [{"id": "_design/d"}]})
+    assert asked
+    assert {doc_id for _, _, doc_id in asked}.isdisjoint({"_design/d"})
+
+
 REV = '["1-x"]'
 FIND = {"selector": {"n": {"$gt": 0}}}
 LISTED = [

@@ -10,6 +10,8 @@ from couchette.server import Policy, create_app
 from couchette.testing import network
 from tests.server.asgi import call, call_json
 
+NEW = {"source": "db", "target": "new", "create_target": True}
+
 
 def virtually(test):
     """Run a test in virtual time, with an app whose replications run in the test's own loop."""
@@ -142,6 +144,17 @@ async def test_a_job_that_fails_tells_why_in_both_listings(net, env, app):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("partitioned", [True, "true", False])
+async def test_a_target_is_made_as_it_is_asked_for(app, environment, partitioned):
+    environment["db"]["a:1"] = {}
+    body = NEW | {"create_target_params": {"q": 8, "n": "1", "partitioned": partitioned}}
+    for _ in range(2):
+        assert (await call_json(app, "POST", "/_replicate", body)).status == 200
+    assert environment["new"]._partitioned is bool(partitioned)
+    assert list(environment["new"]) == ["a:1"]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
@@ -149,6 +162,8 @@ async def test_a_job_that_fails_tells_why_in_both_listings(net, env, app):
         ({"source": "db", "target": "none"}, 500, "could not open http://couch.example:5984/none/"),
         ({"source": "none", "target": "new", "create_target": True}, 500, "could not open"),
         ({"source": "db", "target": "Not Legal", "create_target": True}, 400, "Name: 'Not Legal'"),
+        (NEW | {"create_target_params": []}, 400, "parameter `create_target_params` must be a JSON object"),
+        (NEW | {"create_target_params": {"partitioned": 1}}, 400, "Invalid `partitioned` parameter"),
         ({"source": "db"}, 400, "`target` must be a URL"),
         ({"source": "db", "target": "db", "doc_ids": "a"}, 400, "parameter `doc_ids` must be an array"),
         ({"source": "db", "target": "db", "cancel": "x"}, 400, "parameter `cancel` must be a boolean"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import anyio
 import pytest
 
@@ -9,6 +11,7 @@ from couchette import limits, workers
 from couchette.errors import CouchetteError
 from couchette.server import create_app, dispatch, request
 from couchette.server.request import Body
+from couchette.wire import multipart
 from tests.server.asgi import Exchange, call, call_json, scope
 from tests.server.test_access import ADMIN, add_user, ask, basic, policy
 
@@ -37,15 +40,15 @@ def held(monkeypatch):
 class Pieces(Exchange):
     """A client that sends its body in pieces."""
 
-    def __init__(self, size=SIZE):
+    def __init__(self, size=SIZE, pieces=None):
         super().__init__()
-        pieces = [b" " * PIECE] * (size // PIECE)
+        pieces = pieces or [b" " * PIECE] * (size // PIECE)
         self._requests = [{"type": "http.request", "body": b"", "more_body": False}]
         self._requests += [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
 
 
-async def send(app, method, target, headers=None, size=SIZE):
-    exchange = Pieces(size)
+async def send(app, method, target, headers=None, size=SIZE, pieces=None):
+    exchange = Pieces(size, pieces)
     try:
         await app(scope(method, target, {**JSON, **(headers or {})}), exchange.receive, exchange.send)
         status, _ = await exchange.start()
@@ -134,6 +137,40 @@ async def test_the_largest_attachment_is_a_setting(app, environment):
     assert (await call_json(app, "PUT", key, "many")).status == 400
 
 
+def inline(size):
+    return {"_attachments": {"big.bin": {"data": base64.b64encode(b"x" * size).decode()}}}
+
+
+@pytest.mark.parametrize("size", [PIECE - 2, PIECE - 1, PIECE, PIECE + 1, PIECE + 2])
+async def test_the_largest_attachment_within_a_document_is_a_setting(app, environment, size):
+    await call_json(app, "PUT", "/_node/_local/_config/couchdb/max_attachment_size", str(PIECE))
+    calls = [
+        ("PUT", "/db/put", inline(size)),
+        ("POST", "/db", {"_id": "post", **inline(size)}),
+        ("POST", "/db/_bulk_docs", {"docs": [{"_id": "bulk", **inline(size)}]}),
+    ]
+    for method, target, body in calls:
+        answer = await call_json(app, method, target, body)
+        if size > PIECE:
+            assert (answer.status, answer.json()) == (413, {"error": "attachment_too_large", "reason": "big.bin"})
+        else:
+            assert answer.status == 201
+    assert len(environment["db"]) == (0 if size > PIECE else 3)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_largest_attachment_beside_a_document_is_a_setting(app, environment, monkeypatch, streamed):
+    monkeypatch.setattr(request, "BODY_HELD_BYTES", 100 if streamed else SIZE)
+    await call_json(app, "PUT", "/_node/_local/_config/couchdb/max_attachment_size", str(PIECE))
+    for size, status in ((PIECE, 201), (PIECE + 1, 413)):
+        body = multipart.related({"_attachments": {"big.bin": {"data": b"x" * size, "content_type": "image/png"}}})
+        pieces = [body.content[1000:], body.content[:1000]]
+        answered = await send(app, "PUT", f"/db/d{size}", {"content-type": body.content_type}, pieces=pieces)
+        assert answered[0] == status
+    assert answered[1] == b'{"error":"attachment_too_large","reason":"big.bin"}\n'
+    assert list(environment["db"]) == [f"d{PIECE}"]
+
+
 # -- Threads ------------------------------------------------------------------------------------------
 
 
@@ -162,6 +199,22 @@ def test_what_may_be_slow_has_threads_of_its_own(method, target, expected):
     path, _, query = target.encode().partition(b"?")
     segments = [segment for segment in path.split(b"/") if segment]
     assert dispatch.takes_long(method, segments, query) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/db/doc/a", True),
+        ("/db/doc", False),
+        ("/db/_design/d/a", True),
+        ("/db/_design%2Fd/a", True),
+        ("/db/_design/d/_update/f", False),
+        ("/db/_design%2Fd/_update/f", False),
+        ("/db/_design%2Fd/%5Fupdate/f/doc", False),
+    ],
+)
+def test_design_functions_are_given_the_whole_body(target, expected):
+    assert dispatch.takes_stream("PUT", target.encode().split(b"/")[1:], {}) is expected
 
 
 async def test_slow_functions_do_not_keep_others_from_reading(app, environment, monkeypatch):

@@ -49,6 +49,9 @@ class Judge:
     def check_ids(self, ids: Iterable[Any]) -> None:
         """Raise BadRequest for an id that the database cannot hold; what is no id is left to the store to refuse."""
 
+    def check_attachments(self, members: Any) -> None:
+        """Raise TooLarge for a document's ``_attachments`` with one that is larger than may be written."""
+
     def refusals(self, pool: Pool, docs: Sequence[Any], new_edits: bool) -> list[CouchetteError | None]:
         """For each document the error that it may not be stored for, or None.
 
@@ -147,6 +150,7 @@ def _put(
         if rev is not None:
             doc.setdefault("_rev", rev)
         judge.check_ids([doc.get("_id")])
+        judge.check_attachments(doc.get("_attachments"))
     doc = judge.prepared(doc)
     _require(judge, pool, doc, new_edits)
     return pool.write(store.put, doc, rev=rev, new_edits=new_edits)
@@ -163,6 +167,7 @@ def _bulk_docs(pool: Pool, judge: Judge, docs: Iterable[Any], *, new_edits: bool
         named = {**doc, "_id": new_id()} if isinstance(doc, Mapping) and "_id" not in doc else doc
         if isinstance(named, Mapping):
             judge.check_ids([named["_id"]])
+            judge.check_attachments(named.get("_attachments"))
         try:
             prepared.append(judge.prepared(named))
         except CouchetteError as exc:
@@ -184,8 +189,9 @@ def _bulk_docs(pool: Pool, judge: Judge, docs: Iterable[Any], *, new_edits: bool
 def _remove(pool: Pool, judge: Judge, doc: Mapping[str, Any] | str, rev: str | None = None) -> Row:
     doc_id = doc.get("_id") if isinstance(doc, Mapping) else doc
     rev = rev or (doc.get("_rev") if isinstance(doc, Mapping) else None)
-    if not str(doc_id).startswith(LOCAL) and rev is not None:
-        pool.read(store.get, check_id(doc_id))
+    if rev is not None:
+        if not str(doc_id).startswith(LOCAL):
+            pool.read(store.get, check_id(doc_id))
         _require(judge, pool, {"_id": doc_id, "_rev": rev, "_deleted": True}, True)
     return pool.write(store.remove, doc, rev)
 
@@ -205,6 +211,7 @@ def _put_attachment(
     pool: Pool, judge: Judge, id: str, name: str, data: Any, content_type: str, *, rev: str | None = None
 ) -> Row:
     judge.check_ids([id])
+    judge.check_attachments({name: {"data": data}})
     base = pool.read(store.check_base, id, name, rev)
     doc: Doc = {"_id": id} if base is None else _live(pool, id, rev)
     member = {"content_type": content_type, "stub": True}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from hashlib import md5
 from typing import Any
 
-from couchette.errors import BadContentType, BadRequest, MissingStub
+from couchette.errors import BadContentType, BadRequest, MissingStub, TooLarge
 from couchette.limits import SQLITE_INT_MAX
 
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "application/xml")
@@ -247,6 +247,23 @@ def _parse_content(name: str, member: Mapping[str, Any], revpos: int | None, doc
         return content(name, b64decode(data, validate=True), kind, revpos=revpos)
     except (binascii.Error, ValueError) as exc:
         raise BadRequest(f"Invalid attachment data for {name}", "data is not base64 text.") from exc
+
+
+def check_size(name: str, data: Any, limit: int) -> None:
+    """Raise TooLarge, as CouchDB does, if ``data`` of an attachment has more bytes than that once it is no base64."""
+    if isinstance(data, Received):
+        size = data.length
+    elif isinstance(data, str):
+        size = len(data) // 4 * 3 - data.count("=", -2)
+    else:
+        size = len(data) if isinstance(data, (bytes, bytearray, memoryview)) else 0
+    if size > limit:
+        raise too_large(name, limit)
+
+
+def too_large(name: str, limit: int) -> TooLarge:
+    """The error for an attachment that is larger than a server takes."""
+    return TooLarge(name, f"It may have {limit} bytes.", error="attachment_too_large")
 
 
 def missing_stub(doc_id: str, name: str) -> MissingStub:

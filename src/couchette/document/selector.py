@@ -9,8 +9,8 @@ A selector is compiled once into a function. Fields go down and negations too, a
 * Comparisons use the collation of views, across types: ``{"$lt": 5}`` takes null and booleans. ``_id`` alone
   is compared by its bytes.
 
-``$regex`` is Python's :mod:`re` with ASCII classes; CouchDB's PCRE knows more, such as ``[[:alpha:]]``. The
-operators: https://docs.couchdb.org/en/stable/api/database/find.html#selector-syntax.
+``$regex`` is that of the package regex with ASCII classes, which is near to CouchDB's PCRE, and bounded in time
+(:mod:`couchette.document.patterns`). The operators: https://docs.couchdb.org/en/stable/api/database/find.html#selector-syntax.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from couchette import jsonio
 from couchette.document.collation import compare
+from couchette.document.patterns import Pattern
 from couchette.errors import BadRequest
 from couchette.limits import SELECTOR_NESTING_MAX
 
@@ -274,10 +275,10 @@ def _regex(argument: Any) -> Matcher:
     if not isinstance(argument, str):
         raise _invalid_operator("$regex", f"It takes a string, not {argument!r:.80}.")
     try:
-        pattern = re.compile(argument, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as exc:
-        raise _bad_argument("$regex", argument, f"Python's re: {exc}.") from exc
-    return lambda value: isinstance(value, str) and pattern.search(value) is not None
+        pattern = Pattern.compile(argument, ascii_only=True)
+    except ValueError as exc:
+        raise _bad_argument("$regex", argument, f"{exc}.") from exc
+    return lambda value: isinstance(value, str) and pattern.search(value)
 
 
 def _begins_with(argument: Any) -> Matcher:

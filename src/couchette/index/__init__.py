@@ -6,7 +6,8 @@ run no functions of users and never wait. :mod:`couchette.query.catching_up` dri
 * :func:`open_group` makes an index, known by its signature (:mod:`couchette.index.groups`);
 * :func:`read_batch` reads the next changes, :func:`rows_of` makes rows of what the functions emitted for them, and
   :func:`write_batch` stores those if the index still stands where the batch began;
-* :func:`scan` and :func:`select` read the rows of spans (:mod:`couchette.index.spans`);
+* :func:`scan` and :func:`select` read the rows of spans (:mod:`couchette.index.spans`), and :class:`Offsets` tells how
+  many come before one;
 * :mod:`couchette.index.reductions` keeps partial results of reduce functions;
 * text indexes are groups with other tables: :mod:`couchette.index.text_rows` keeps them, and
   :mod:`couchette.index.text_matching` and :mod:`couchette.index.text_scanning` read them.
@@ -28,6 +29,7 @@ from couchette.index.groups import (
     size_of,
     state_of,
 )
+from couchette.index.offsets import Offsets
 from couchette.index.reductions import Rows, cover, read_stale, write_values
 from couchette.index.rows import key_function, rows_of, write_batch
 from couchette.index.scanning import count, json_value, rows_of_ids, scan, select, whole
@@ -38,6 +40,7 @@ __all__ = [
     "Batch",
     "Group",
     "IndexedView",
+    "Offsets",
     "Point",
     "Position",
     "Rows",

@@ -37,6 +37,13 @@ def json_values(stored: Sequence[Any]) -> list[Any]:
     return values
 
 
+def json_texts(stored: Sequence[Any]) -> Sequence[bytes]:
+    """The texts themselves, as they are sent."""
+    if set(map(type, stored)) == {bytes}:
+        return stored
+    return [text if type(text) is bytes else b"null" if text is None else text.encode() for text in stored]
+
+
 def select(
     conn: apsw.Connection,
     num: int,

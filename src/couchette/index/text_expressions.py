@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from couchette.document.patterns import Pattern
+
 
 @dataclass(frozen=True)
 class Words:
@@ -32,7 +34,7 @@ class Terms:
     field: str
     beginning: str
     """All of them begin so."""
-    pattern: re.Pattern[str] | None = None
+    pattern: re.Pattern[str] | Pattern | None = None
     """Matches the whole of them."""
     near: str | None = None
     """They come from this one in at most ``edits`` edits."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -20,12 +20,13 @@ import anyio
 
 from couchette import limits, surroundings, workers
 from couchette.access import Auth
-from couchette.errors import BadRequest, CouchetteError, MissingExtra
+from couchette.errors import BadRequest, CouchetteError, DatabaseExists, MissingExtra
 from couchette.jobs.plan import Plan, Side
 from couchette.notifier import loop_caller
 from couchette.replication import Event, LiveReplication, LocalPeer, Peer, ReplicationResult, Status, replicate_once
 
 if TYPE_CHECKING:
+    from couchette.database import Database
     from couchette.environment import Environment
 
 JobState = Literal["initializing", "running", "pending", "crashing", "completed", "failed"]
@@ -326,9 +327,19 @@ class Opener:
 
             auth = await self._auth(side, member)
             return RemotePeer(side.place, auth, headers=side.headers, proxy=side.proxy)
-        find = self._environment.__getitem__ if make else self._environment.open
+        find = self._opened_or_made if make else self._environment.open
         database = await workers.in_thread(find, side.place)
         return LocalPeer(database._pool, label=side.place)
+
+    def _opened_or_made(self, name: str) -> Database:
+        """The database; where it is made, of ``create_target_params`` only ``partitioned`` concerns a single file."""
+        partitioned = str((self._plan.options.create_target_params or {}).get("partitioned", False)).lower()
+        if partitioned not in ("true", "false"):
+            raise BadRequest("Invalid `partitioned` parameter", f"Got {partitioned!r}; give true or false.")
+        if partitioned == "true" and name not in self._environment:
+            with suppress(DatabaseExists):  # Another job may be first.
+                return self._environment.create(name, partitioned=True)
+        return self._environment[name]
 
 
 def told(exc: BaseException) -> str:

@@ -27,10 +27,16 @@ KINDS: Final[Mapping[str, tuple[type, str]]] = {
     "doc_ids": (list, "an array"),
     "selector": (dict, "a JSON object"),
     "query_params": (dict, "a JSON object"),
+    "create_target_params": (dict, "a JSON object"),
     "worker_batch_size": (int, "a number"),
     "batch_bytes": (int, "a number"),
 }
 """What the options must be, and how CouchDB says so."""
+
+_OF_NO_DOCUMENT: Final = frozenset(
+    {*("continuous", "create_target", "create_target_params"), *("worker_batch_size", "batch_bytes", "use_checkpoints")}
+)
+"""Options that do not change which documents travel."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,7 @@ class Plan:
         return digest + "+continuous" * self.continuous + "+create_target" * self.options.create_target
 
     def _facts(self) -> dict[str, Any]:
-        ignored = ("continuous", "create_target", "worker_batch_size", "batch_bytes", "use_checkpoints")
-        return {name: value for name, value in sorted(self.options.as_json().items()) if name not in ignored}
+        return {name: value for name, value in sorted(self.options.as_json().items()) if name not in _OF_NO_DOCUMENT}
 
     def as_json(self) -> dict[str, Any]:
         """The plan without credentials."""

@@ -5,28 +5,39 @@ CouchDB's shape: ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-from couchette import index
+from couchette import index, jsonio
 from couchette.index import Span
-from couchette.index.scanning import json_values
+from couchette.index.scanning import json_texts, json_values
 from couchette.query.options import ViewQuery
 from couchette.store.read import View, add_meta
 from couchette.store.rows import Row, stored_row, winner_rows
 
 Doc = dict[str, Any]
+RowsShown = Callable[[Any, int, list[Any]], list[Any]]
+"""What makes rows of a view, or texts of some rows each, of the columns that are stored."""
 
 
-def map_rows(conn: Any, state: index.State, view: int, query: ViewQuery, spans: Sequence[Span]) -> Doc:
-    """The answer to a query, without documents. A reading operation on the index.
+def map_rows(
+    conn: Any,
+    state: index.State,
+    view: int,
+    query: ViewQuery,
+    spans: Sequence[Span],
+    offsets: index.Offsets,
+    shown: RowsShown,
+) -> Doc:
+    """The answer to a query, without documents, its rows ``shown`` as :func:`row_values` or :func:`rows_text` do it.
+    A reading operation on the index.
 
-    ``offset`` is how many rows of the view come before the first one. Where the query begins at a key, counting them
-    takes time in proportion, and it is None unless the query asks for it.
+    ``offset`` is how many rows of the view come before the first one. Where the query begins at a key, they may have to
+    be counted, and it is None unless the query asks for it.
     """
-    rows: list[Doc] = []
+    rows: list[Any] = []
     skip = query.skip
     limit = -1 if query.limit is None else query.limit
     beginning = spans[0] if spans else None
@@ -38,35 +49,51 @@ def map_rows(conn: Any, state: index.State, view: int, query: ViewQuery, spans: 
         ).fetchall()
         if found:
             beginning = beginning if rows else span
-            rows += _rows(conn, state.num, found)
+            rows += shown(conn, state.num, found)
             skip, limit = 0, limit - len(found) if limit > 0 else limit
         elif skip:
             skip -= index.count(conn, state.num, view, span)
     total = state.counts[view]
-    offset = None if beginning is None else _offset(conn, state, view, query, beginning)
+    offset = None if beginning is None else _offset(conn, state, view, query, beginning, offsets)
     if offset is not None:
         offset = min(offset + query.skip, total)
     return {"total_rows": total, "offset": 0 if beginning is None else offset, "rows": rows}
 
 
-def _rows(conn: Any, num: int, found: list[Any]) -> list[Doc]:
+def row_values(conn: Any, num: int, found: list[Any]) -> list[Doc]:
     """Rows as they are shown, of their columns ``id, key, value``."""
+    ids, keys, values = _columns(conn, num, found)
+    listed = zip(ids, json_values(keys), json_values(values), strict=True)
+    return [{"id": doc_id, "key": key, "value": value} for doc_id, key, value in listed]
+
+
+def rows_text(conn: Any, num: int, found: list[Any]) -> list[bytes]:
+    """The JSON text of the same, put together of what is stored; a comma is between two rows."""
+    ids, keys, values = _columns(conn, num, found)
+    parts: list[bytes] = []
+    for doc_id, key, value in zip(jsonio.escaped(ids), json_texts(keys), json_texts(values), strict=True):
+        parts += (b'},{"id":"', doc_id, b'","key":', key, b',"value":', value)
+    return [b"".join(parts)[2:] + b"}"]
+
+
+def _columns(conn: Any, num: int, found: list[Any]) -> tuple[Sequence[str], Sequence[Any], Sequence[Any]]:
     ids, keys, values = zip(*found, strict=True)
     if int in map(type, values):
         values = tuple(index.whole(conn, num, value) for value in values)
-    shown = zip(ids, json_values(keys), json_values(values), strict=True)
-    return [{"id": doc_id, "key": key, "value": value} for doc_id, key, value in shown]
+    return ids, keys, values
 
 
-def _offset(conn: Any, state: index.State, view: int, query: ViewQuery, span: Span) -> int | None:
+def _offset(
+    conn: Any, state: index.State, view: int, query: ViewQuery, span: Span, offsets: index.Offsets
+) -> int | None:
     """How many rows come before a span, in the direction of the query."""
     begins_at = span.high if query.descending else span.low
     if begins_at is None:
         return 0
     if not query.exact_offset:
         return None
-    outside = Span(begins_at, None) if query.descending else Span(None, begins_at)
-    return index.count(conn, state.num, view, outside)
+    before = offsets.rows_before(conn, state, view, begins_at)
+    return state.counts[view] - before if query.descending else before
 
 
 # -- Documents ------------------------------------------------------------------------------------

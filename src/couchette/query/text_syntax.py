@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from couchette.document.patterns import Pattern
 from couchette.errors import BadRequest, MissingExtra
 from couchette.index.text_analysis import Analyzers
 from couchette.index.text_expressions import Between, Clauses, Everything, Expression, Terms, Words, any_of
@@ -203,10 +204,10 @@ def _wildcard_pattern(parts: Sequence[tuple[str, str]]) -> re.Pattern[str]:
 
 def _regex(field: str, source: str, weight: float) -> Expression:
     try:
-        pattern = re.compile(source.replace(r"\/", "/"), re.DOTALL)
-    except re.error as exc:
+        pattern = Pattern.compile(source.replace(r"\/", "/"), dotall=True)
+    except ValueError as exc:
         raise BadRequest(
-            f"The regular expression /{source}/ is not valid: {exc}.", "It is one of Python's re."
+            f"The regular expression /{source}/ is not valid: {exc}.", "It is one of the package regex."
         ) from exc
     return Terms(field, "", pattern, weight=weight)
 

@@ -34,7 +34,7 @@ from couchette.query.definitions import (
 from couchette.query.find_catalog import read_catalog
 from couchette.query.options import ViewQuery
 from couchette.query.reduced import read_groups, reduced_rows
-from couchette.query.rows import add_docs, map_rows
+from couchette.query.rows import RowsShown, add_docs, map_rows, row_values, rows_text
 from couchette.query.spatial_definitions import spatial_signatures
 from couchette.query.text_definitions import text_signatures
 
@@ -58,6 +58,7 @@ class ViewEngine:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._compiled = Compiled()
+        self._offsets = index.Offsets()
         self._program: dict[str, Views] = {}
         self._designs: dict[str, tuple[str, Views]] = {}
         """Per design document: its rev, and what it declares."""
@@ -110,6 +111,18 @@ class ViewEngine:
         if not (callable(map) or isinstance(map, str)):
             raise BadRequest("A view needs a map function.", f"Got {view!r}.")
         return self._query_temporary(temporary_view(map, reduce or None, options), queries, progress)
+
+    def query_text(self, name: str | tuple[str, str], query: ViewQuery) -> Doc | None:
+        """The answer of a stored view with JSON texts in place of the rows, each of some, a comma between two.
+
+        None where it takes more than reading the rows: reducing them, adding documents, following the database. That is
+        left to :meth:`query`.
+        """
+        views, at = self.stored(name)
+        query.check(has_reduce=views.reduces[at] is not None)
+        if query.reduces(views.reduces[at] is not None) or query.include_docs or query.update == "lazy":
+            return None
+        return self._rows(self._pool, views, at, query, rows_text, only_current=query.update is True)
 
     def stored(self, name: str | tuple[str, str]) -> tuple[Views, int]:
         """A view by the name that the program gave it, or by its design document's and its own.
@@ -180,12 +193,19 @@ class ViewEngine:
         return shown
 
     def _rows(
-        self, rows_pool: Pool, views: Views, at: int, query: ViewQuery, *, only_current: bool = False
+        self,
+        rows_pool: Pool,
+        views: Views,
+        at: int,
+        query: ViewQuery,
+        shown: RowsShown = row_values,
+        *,
+        only_current: bool = False,
     ) -> Doc | None:
         """The rows that a query asks for; None where they are to be current, and the index has something to follow."""
         group = views.group
         spans = query.spans(index.key_function(group, at))
-        found = rows_pool.read(_read_rows, group.signature, at, query, spans, only_current)
+        found = rows_pool.read(_read_rows, group.signature, only_current, at, query, spans, self._offsets, shown)
         if found is None:
             return None
         state, answer = found
@@ -282,9 +302,7 @@ def _read_groups(conn: Any, signature: str, *what: Any) -> Any:
     return state, [] if state is None else read_groups(conn, state, *what)
 
 
-def _read_rows(
-    conn: Any, signature: str, at: int, query: ViewQuery, spans: Sequence[index.Span], only_current: bool
-) -> tuple[State | None, Doc] | None:
+def _read_rows(conn: Any, signature: str, only_current: bool, *what: Any) -> tuple[State | None, Doc] | None:
     if only_current:
         state, newest = index.find_group_and_newest(conn, signature)
         if state is None or state.position != newest:
@@ -293,7 +311,7 @@ def _read_rows(
         state = index.find_group(conn, signature)
     if state is None:
         return None, {"total_rows": 0, "offset": 0, "rows": []}
-    return state, map_rows(conn, state, at, query, spans)
+    return state, map_rows(conn, state, *what)
 
 
 def _measure(conn: Any, signature: str) -> Any:

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 from couchette.async_database import AsyncDatabase
 from couchette.attachment_file import AttachmentFile
 from couchette.database import Database
-from couchette.document.attachment import DEFAULT_TYPE
-from couchette.errors import BadContentType, TooLarge
+from couchette.document.attachment import DEFAULT_TYPE, too_large
+from couchette.errors import BadContentType
 from couchette.server import answers
 from couchette.server.edits import given_rev
 from couchette.server.request import Request
@@ -71,8 +71,7 @@ def put(request: Request, db: Database, doc_id: str, name: str) -> ASGIApp:
         raise BadContentType("Only gzip and identity content-encodings are supported", f"Got {encoding!r}.")
     limit = request.node.settings.attachment_bytes_max
     if limit is not None:
-        hint = f"It may have {limit} bytes."
-        request.stream.bound(limit, TooLarge(name, hint, error="attachment_too_large"))
+        request.stream.bound(limit, too_large(name, limit))
     content_type = request.headers.get("content-type", DEFAULT_TYPE)
     options: dict[str, Any] = {"rev": given_rev(request, {}), "encoding": "gzip" if encoding == "gzip" else None}
     if not request.is_streamed:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import threading
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from couchette import surroundings
 from couchette.errors import BadRequest, Unauthorized
@@ -25,20 +26,28 @@ class Authentication:
     def __init__(
         self,
         accounts: Accounts,
-        secret: bytes,
+        find_secret: Callable[[], bytes],
         *,
         tokens: Tokens | None = None,
         proxy_secret: str | None = None,
     ) -> None:
-        """``secret`` signs cookies; ``proxy_secret`` is shared with a proxy that vouches for users, if there is one."""
+        """``find_secret`` is called once for what signs cookies, as soon as there is somebody to log in.
+
+        ``proxy_secret`` is shared with a proxy that vouches for users, if there is one.
+        """
         self.accounts = accounts
-        self._secret = secret
+        self._find_secret = find_secret
+        self._found: bytes | None = None
+        self._lock = threading.Lock()
         self._tokens = tokens
         self._proxy_secret = proxy_secret
 
-    def use_secret(self, secret: bytes) -> None:
-        """Sign cookies with this from now on: where the first administrator comes while the server runs."""
-        self._secret = secret
+    def secret(self) -> bytes:
+        """What signs cookies, the same until the server stops. Raises what finding it raises."""
+        with self._lock:
+            if self._found is None:
+                self._found = self._find_secret()
+            return self._found
 
     @property
     def handlers(self) -> list[str]:
@@ -90,7 +99,7 @@ class Authentication:
             return None
         cookie, now = cookies.parse(value), surroundings.now().timestamp()
         account = self.accounts.find(cookie.name) if cookie.is_current(now) else None
-        if account is None or not cookies.is_signed(cookie, self._secret, account.salt):
+        if account is None or not cookies.is_signed(cookie, self.secret(), account.salt):
             return None
         renewed = self._cookie(account, secure=secure) if cookie.is_ageing(now) else None
         return Identity(account.user, "cookie", renewed)
@@ -116,5 +125,5 @@ class Authentication:
 
     def _cookie(self, account: Account, *, secure: bool) -> str:
         now = surroundings.now().timestamp()
-        value = cookies.issue(account.user.name or "", self._secret, account.salt, now)
+        value = cookies.issue(account.user.name or "", self.secret(), account.salt, now)
         return cookies.header(value, now, secure=secure)

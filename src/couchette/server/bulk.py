@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
 
 from couchette import jsonio, store
 from couchette.database import Database
+from couchette.document.partition import check_partitioned_id
 from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, CouchetteError, ExpectationFailed, IllegalDocId
 from couchette.functions import check_written
@@ -73,12 +75,14 @@ def bulk_get(request: Request, db: Database) -> Response:
     if kind is None or "application/json" in accepted or "*/*" in accepted:
         # What replicators ask for: no document need be read.
         if options == {"revs": True, "latest": True} and db._may_read is None:
-            found = db._pool.read(store.bulk_get, docs, **options, stored=True)
+            found = _found(
+                db, lambda docs, **how: db._pool.read(store.bulk_get, docs, **how, stored=True), docs, **options
+            )
             return answers.json_text_answer(_bulk_get_text(found) + b"\n")
         if options.pop("attachments", False):
             return _with_attachments(db, docs, options)
-        return answers.json_answer(db.bulk_get(docs, **options))
-    found = db.bulk_get(docs, **{**options, "attachments": True, "binary": True})
+        return answers.json_answer(_found(db, db.bulk_get, docs, **options))
+    found = _found(db, db.bulk_get, docs, **{**options, "attachments": True, "binary": True})
     parts = [_bulk_get_part(row) for result in found["results"] for row in result["docs"]]
     return answers.multipart_answer(multipart.write(kind, parts))
 
@@ -86,10 +90,33 @@ def bulk_get(request: Request, db: Database) -> Response:
 def _with_attachments(db: Database, docs: list[Any], options: dict[str, Any]) -> Response:
     """The answer with attachments as base64; they are read as it is sent where they are too much to be held."""
     if not any(isinstance(entry, dict) and entry.get("atts_since") for entry in docs):
-        stubbed = db.bulk_get(docs, **options)
+        stubbed = _found(db, db.bulk_get, docs, **options)
         if are_large([row["ok"] for result in stubbed["results"] for row in result["docs"] if "ok" in row]):
             return made_answer(bulk_get_chunks(db, stubbed), JSON, head=False)
-    return answers.json_answer(db.bulk_get(docs, **options, attachments=True))
+    return answers.json_answer(_found(db, db.bulk_get, docs, **options, attachments=True))
+
+
+def _found(db: Database, read: Callable[..., Any], docs: list[Any], **options: Any) -> dict[str, Any]:
+    """What ``read`` finds of these revisions, and for an id that a partitioned database cannot hold, why it cannot."""
+    refused = _refused_ids(docs) if db._partitioned else {}
+    found: dict[str, Any] = read([doc for place, doc in enumerate(docs) if place not in refused], **options)
+    if refused:
+        rows = iter(found["results"])
+        found["results"] = [refused[place] if place in refused else next(rows) for place in range(len(docs))]
+    return found
+
+
+def _refused_ids(docs: list[Any]) -> dict[int, dict[str, Any]]:
+    """The results of those entries that name no partition, by their places; an illegal id is the store's to refuse."""
+    refused = {}
+    for place, entry in enumerate(docs):
+        doc_id = entry.get("id") if isinstance(entry, dict) else None
+        try:
+            if doc_id and not doc_id.startswith("_"):
+                check_partitioned_id(doc_id)
+        except CouchetteError as exc:
+            refused[place] = {"id": doc_id, "docs": [{"error": {"id": doc_id, "rev": None, **exc.as_json()}}]}
+    return refused
 
 
 def _bulk_get_text(found: dict[str, Any]) -> bytes:

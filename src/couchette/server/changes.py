@@ -96,12 +96,13 @@ def _chunks(
     """
     view = store.View(revs, attachments, att_encoding_info=att_encoding_info)
     shown = store.Shown(view, conflicts) if include_docs else None
-    page = pool.read(store.changes_texts, since=since, limit=limit, style=style, shown=shown)
-    text = feed.HEAD + feed.BETWEEN.join(page.rows)
+    shape: dict[str, Any] = {"style": style, "shown": shown, "between": feed.BETWEEN}
+    page = pool.read(store.changes_texts, since=since, limit=limit, **shape)
+    text = feed.HEAD + feed.BETWEEN.join(page.texts)
     while not page.ended:
         yield text
-        limit = None if limit is None else limit - len(page.rows)
+        limit = None if limit is None else limit - page.rows
         where: dict[str, Any] = {"since": page.last, "until": page.until, "limit": limit}
-        page = pool.read(store.changes_texts, **where, style=style, shown=shown)
-        text = b"".join([feed.BETWEEN + row for row in page.rows])
+        page = pool.read(store.changes_texts, **where, **shape)
+        text = feed.BETWEEN.join([b"", *page.texts])
     yield text + feed.tail(page.last_seq, page.pending)

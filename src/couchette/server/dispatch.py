@@ -262,11 +262,13 @@ def takes_stream(method: str, raw_segments: list[bytes], headers: Mapping[str, s
     if method != "PUT" or len(raw_segments) < 2:
         return False
     first = names.unquote(raw_segments[1])
-    if first == b"_design" and len(raw_segments) > 3 and names.unquote(raw_segments[3]).startswith(b"_"):
+    begins = 1 + _id_segments(first)
+    is_design = first == b"_design" or first.startswith(b"_design/")
+    if is_design and len(raw_segments) > begins and names.unquote(raw_segments[begins]).startswith(b"_"):
         return False  # Design functions are given the whole body.
     if headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/related":
         return True
-    return len(raw_segments) > 1 + _id_segments(first)
+    return len(raw_segments) > begins
 
 
 def _in_document(request: Request, db: Database, doc_id: str, path: list[bytes]) -> ASGIApp:

@@ -48,7 +48,8 @@ def put(request: Request, db: Database, doc_id: str) -> ASGIApp:
         return _written(request, db.put(doc, new_edits=new_edits), _status(doc))
 
     async def receive() -> Response:
-        related = await receive_related(request.headers["content-type"], request.stream)
+        limit = request.node.settings.attachment_bytes_max
+        related = await receive_related(request.headers["content-type"], request.stream, limit)
         doc = _addressed(request, _require_document(related), doc_id)
         check_written(doc, new_edits=new_edits, partitioned=db._partitioned)
         return _written(request, await AsyncDatabase(db).put(doc, new_edits=new_edits), _status(doc))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +16,7 @@ from couchette.server.authentication import Authentication
 from couchette.server.guard import UserJudge
 from couchette.server.policy import MayRead, MayReadDocument, Policy
 from couchette.server.readable import readable, with_fields
+from couchette.server.settings import Settings
 from couchette.server.tokens import Tokens
 from couchette.users import Accounts, User
 from couchette.users.secret import stored_secret
@@ -41,22 +41,20 @@ class Gate:
             raise Unauthorized("Authentication required.", "Log in.")
         permissions.check_server(user, method, segments)
 
-    def admit(
-        self, user: User, db: Database, method: str, path: list[bytes], public_fields: Sequence[str] = ()
-    ) -> Database:
+    def admit(self, user: User, db: Database, method: str, path: list[bytes], settings: Settings) -> Database:
         """The database as the user may use it for a request to this part of it: what it writes is judged.
 
-        ``public_fields`` are those of a user's document that others see. Raises Unauthorized, Forbidden, NotFound.
+        Raises Unauthorized, Forbidden, NotFound.
         """
         writes = permissions.writes_documents(method, path)
         rules = self.may_read or self.may_read_document
         if user.is_admin and rules is None and not writes:
             return db
         secured = security_of(db)
-        is_public = bool(public_fields) and permissions.is_public_user(user, secured, method, db.name, path)
+        is_public = bool(settings.public_fields) and permissions.is_public_user(user, secured, method, db.name, path)
         permissions.check_database(user, secured, method, db.name, path, is_public=is_public)
         if is_public:
-            db = with_fields(db, public_fields)
+            db = with_fields(db, settings.public_fields)
         if self.may_read is not None and not self.may_read(user.context(db.name), db.name):
             raise user.refused("You are not authorized to access this db.", "You are not allowed to access this db.")
         if self.may_read_document is not None:
@@ -71,6 +69,7 @@ class Gate:
             user=user,
             iterations=self.authentication.accounts.iterations,
             partitioned=db._partitioned,
+            attachment_bytes_max=settings.attachment_bytes_max,
         )
         return judged(db, judge)
 
@@ -84,7 +83,7 @@ def gate_of(environment: Environment, policy: Policy) -> Gate:
     validate = policy.validate_doc_update
     authentication = Authentication(
         accounts,
-        b"",
+        partial(stored_secret, environment),
         tokens=Tokens(policy.jwt_keys, required_claims=policy.jwt_required_claims) if policy.jwt_keys else None,
         proxy_secret=policy.proxy_secret,
     )
@@ -105,4 +104,4 @@ def begin_asking(authentication: Authentication, environment: Environment) -> No
     """
     if authentication.accounts.has_admins:
         environment[USERS].info()
-        authentication.use_secret(stored_secret(environment))
+        authentication.secret()

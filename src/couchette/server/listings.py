@@ -73,12 +73,12 @@ def _chunks(
     """The text of a listing, a page at a time."""
     span = store.span_of(key, start_key, end_key, inclusive_end, descending)
     head, page = pool.read(_first_page, span, skip, limit, include_docs, update_seq)
-    yield b'%b,"rows":[%b%b' % (jsonio.dumps(head)[:-1], b",".join(page.rows), END if page.ended else b"")
+    yield b"".join((jsonio.dumps(head)[:-1], b',"rows":[', b",".join(page.texts), END if page.ended else b""))
     while not page.ended:
-        limit = None if limit is None else limit - len(page.rows)
+        limit = None if limit is None else limit - page.rows
         span = span._replace(first=page.last, exclusive=True)
         page = pool.read(store.docs_texts, span, 0, limit, include_docs)
-        yield b"".join([b"," + row for row in page.rows]) + (END if page.ended else b"")
+        yield b",".join([b"", *page.texts]) + (END if page.ended else b"")
 
 
 END: Final = b"]}\n"

@@ -16,9 +16,10 @@ from typing import Any, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from couchette import jsonio
-from couchette.document.attachment import digest_text
-from couchette.errors import BadContentType, BadRequest, DigestMismatch
+from couchette import jsonio, workers
+from couchette.document.attachment import digest_text, too_large
+from couchette.errors import BadContentType, BadRequest, DigestMismatch, TooLarge
+from couchette.limits import REQUEST_HELD_BYTES_MAX
 
 HEADERS_MAX: Final = 32
 HEADER_BYTES_MAX: Final = 16 * 1024
@@ -50,7 +51,7 @@ class MultipartReader:
         if not boundary:
             raise BadRequest("The multipart Content-Type has no boundary.", f"Got {content_type!r}.")
         self._delimiter = b"--" + boundary
-        self._preamble: bytes | None = b""
+        self._preamble: bytes | None = b"\r\n"
         self._name = bytearray()
         self._value = bytearray()
         self._ended = False
@@ -96,9 +97,9 @@ class MultipartReader:
 
     def _skip_preamble(self, data: bytes) -> bytes:
         """What follows the text before the first boundary, which the parser cannot skip; empty while there is none."""
-        start = 0 if data.startswith(self._delimiter) else data.find(b"\r\n" + self._delimiter)
+        start = data.find(b"\r\n" + self._delimiter)
         if start < 0:
-            self._preamble = data
+            self._preamble = data[-1 - len(self._delimiter) :]  # The boundary may have begun; the rest is of no use.
             return b""
         self._preamble = None
         return data[start:]
@@ -135,17 +136,18 @@ def read_related(content_type: str, body: bytes) -> Any:
     return doc
 
 
-async def receive_related(content_type: str, body: AsyncIterator[bytes]) -> Any:
+async def receive_related(content_type: str, body: AsyncIterator[bytes], limit: int | None = None) -> Any:
     """The same of a body that is arriving: returns when the document is there.
 
     The attachments' ``data`` are then asynchronous iterators over their parts, to be read in the order of
-    ``_attachments``. ``length`` and ``digest`` are left to whoever reads them.
+    ``_attachments``. ``length`` and ``digest`` are left to whoever reads them. They raise TooLarge for one that has
+    more than ``limit`` bytes.
     """
     arriving = _Arriving(MultipartReader(content_type), body)
-    doc = _document(await arriving.whole(0))
+    doc = await workers.in_thread(_document, await arriving.whole(0))
     for position, (name, member) in enumerate(_following(doc).items(), 1):
         checked = member if not _is_encoded(member) else {k: v for k, v in member.items() if k != "digest"}
-        doc["_attachments"][name] = {**checked, "data": _Arrivals(arriving, position, name)}
+        doc["_attachments"][name] = {**checked, "data": _Arrivals(arriving, position, name, limit)}
     return doc
 
 
@@ -194,10 +196,13 @@ class _Arriving:
         return self._reader.parts[position]
 
     async def whole(self, position: int) -> ReceivedPart | None:
-        """The part at this position with all of its content."""
+        """The part at this position with all of its content. Raises TooLarge for more of it than can be held."""
         part = await self.part(position)
         while not self.is_whole(position):
             await self.more()
+            if part is not None and len(part.content) > REQUEST_HELD_BYTES_MAX:
+                hint = f"Its document has more than {REQUEST_HELD_BYTES_MAX} bytes."
+                raise TooLarge("the request entity is too large", hint)
         return part
 
     def is_whole(self, position: int) -> bool:
@@ -216,10 +221,12 @@ class _Arriving:
 class _Arrivals:
     """The content of one part as it arrives."""
 
-    def __init__(self, arriving: _Arriving, position: int, name: str) -> None:
+    def __init__(self, arriving: _Arriving, position: int, name: str, limit: int | None = None) -> None:
         self._arriving = arriving
         self._position = position
         self._name = name
+        self._limit = limit
+        self._size = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -234,6 +241,9 @@ class _Arrivals:
             await self._arriving.more()
         content = bytes(part.content)
         part.content.clear()
+        self._size += len(content)
+        if self._limit is not None and self._size > self._limit:
+            raise too_large(self._name, self._limit)
         return content
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -35,7 +36,7 @@ def readable(db: Database, may_read: MayReadDoc) -> Database:
     _ = (db._views, db._texts, db._spatial)
     view = ReadableDatabase.__new__(ReadableDatabase)
     view.__dict__.update(db.__dict__)
-    view._may_read = may_read
+    view._may_read = partial(_may, may_read)
     return view
 
 
@@ -54,9 +55,9 @@ def find_readable(db: Database, options: FindOptions) -> Doc:
     if may_read is None:
         return find(db._pool, options)
     accepts = options.accepts
-    whole = replace(options, fields=(), judged=True, accepts=lambda doc: accepts(doc) and _may(may_read, doc))
+    whole = replace(options, fields=(), judged=True, accepts=lambda doc: accepts(doc) and may_read(doc))
     answer = find(db._pool, whole)
-    answer["docs"] = [doc for doc in answer["docs"] if _may(may_read, doc)]
+    answer["docs"] = [doc for doc in answer["docs"] if may_read(doc)]
     if (project := projection(options.fields)) is not None:
         answer["docs"] = [project(doc) for doc in answer["docs"]]
     return answer
@@ -68,10 +69,10 @@ def rows_readable(db: Database, answer: Doc) -> Doc:
     if may_read is None or not any("id" in row for row in answer.get("rows", ())):
         return answer
     ids = {row["id"] for row in answer["rows"]}
-    shown = {doc_id for doc_id, doc in _winners(db, ids) if _may(may_read, doc)}
+    shown = {doc_id for doc_id, doc in _winners(db, ids) if may_read(doc)}
     rows = [row for row in answer["rows"] if row["id"] in shown]
     for row in rows:
-        if row.get("doc") is not None and not _may(may_read, row["doc"]):
+        if row.get("doc") is not None and not may_read(row["doc"]):
             row["doc"] = None  # That of another document, which the row's value names.
     return {**answer, "rows": rows}
 
@@ -102,7 +103,7 @@ class ReadableDatabase(Database):
         may_read = self._may_read
         assert may_read is not None
         passes = filter or (lambda doc: True)
-        return super().changes(filter=lambda doc: _may(may_read, doc) and passes(doc), **options)
+        return super().changes(filter=lambda doc: may_read(doc) and passes(doc), **options)
 
     def bulk_get(self, docs: Iterable[Mapping[str, Any]], **options: Any) -> Doc:
         found = super().bulk_get(docs, **options)
@@ -130,7 +131,7 @@ class ReadableDatabase(Database):
         may_read = self._may_read
         assert may_read is not None
         rows = super().conflicts(**options)
-        shown = {doc_id for doc_id, doc in _winners(self, {row["id"] for row in rows}) if _may(may_read, doc)}
+        shown = {doc_id for doc_id, doc in _winners(self, {row["id"] for row in rows}) if may_read(doc)}
         return [row for row in rows if row["id"] in shown]
 
     def query(self, view: Any, **options: Any) -> Doc:
@@ -149,7 +150,7 @@ class ReadableDatabase(Database):
         assert self._may_read is not None
         answer = super().find(selector, **options)
         project = projection(tuple(fields or ()))
-        docs = [doc for doc in answer["docs"] if _may(self._may_read, doc)]
+        docs = [doc for doc in answer["docs"] if self._may_read(doc)]
         return {**answer, "docs": docs if project is None else list(map(project, docs))}
 
     def sql(self, *_: Any, **__: Any) -> Any:
@@ -168,17 +169,17 @@ class ReadableDatabase(Database):
 
     def _require(self, doc: Doc) -> Doc:
         assert self._may_read is not None
-        if not _may(self._may_read, doc):
+        if not self._may_read(doc):
             raise NotFound("missing", f"There is no document {doc['_id']!r} that you may see.")
         return doc
 
     def _open_rev(self, row: Doc) -> Doc:
         assert self._may_read is not None
-        return {"missing": row["ok"]["_rev"]} if "ok" in row and not _may(self._may_read, row["ok"]) else row
+        return {"missing": row["ok"]["_rev"]} if "ok" in row and not self._may_read(row["ok"]) else row
 
     def _bulk_row(self, row: Doc) -> Doc:
         assert self._may_read is not None
-        if "ok" not in row or _may(self._may_read, row["ok"]):
+        if "ok" not in row or self._may_read(row["ok"]):
             return row
         doc = row["ok"]
         return {"error": {"id": doc["_id"], "rev": doc["_rev"], "error": "not_found", "reason": "missing"}}
@@ -202,7 +203,7 @@ class ReadableDatabase(Database):
         if "id" not in row:
             return True  # A key that there is nothing for.
         doc = row["doc"] or super().get(row["id"], rev=row["value"]["rev"])
-        return _may(self._may_read, doc)
+        return self._may_read(doc)
 
 
 class PublicDatabase(Database):
@@ -211,8 +212,14 @@ class PublicDatabase(Database):
     shown: frozenset[str]
 
     def get(self, id: str, **options: Any) -> Any:  # type: ignore[override] # It is one of a mapping, too.
-        asked = {name: options[name] for name in ("rev", "latest") if name in options}
-        return {name: value for name, value in super().get(id, **asked).items() if name in self.shown}
+        asked = {name: options[name] for name in ("rev", "latest", "open_revs") if name in options}
+        found = super().get(id, **asked)
+        if isinstance(found, list):
+            return [{"ok": self._public(row["ok"])} if "ok" in row else row for row in found]
+        return self._public(found)
+
+    def _public(self, doc: Doc) -> Doc:
+        return {name: value for name, value in doc.items() if name in self.shown}
 
 
 def _may(may_read: MayReadDoc, doc: Doc) -> bool:

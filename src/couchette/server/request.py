@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
 
@@ -144,6 +145,17 @@ class Request:
         return self.base.startswith("https:")
 
     @property
+    def host(self) -> str:
+        """The server's name and port, as the client wrote them: any text without a slash."""
+        return self.base.partition("://")[2].partition("/")[0]
+
+    @property
+    def root(self) -> str:
+        """The path that the app is mounted at; empty where that is the server's own."""
+        _, slash, path = self.base.partition("://")[2].partition("/")
+        return slash + path
+
+    @property
     def is_streamed(self) -> bool:
         """Whether there is more of the body than ``body``: the resource must read ``stream``."""
         return not self.stream.ended
@@ -153,7 +165,7 @@ class Request:
         """Method and path, for the log."""
         return b" /".join([self.method.encode(), b"/".join(self.raw_segments)])
 
-    @property
+    @cached_property
     def segments(self) -> list[bytes]:
         """The path's segments, unescaped."""
         return [names.unquote(segment) for segment in self.raw_segments]
@@ -171,7 +183,7 @@ class Request:
             db = self.environment.open(self.database_name())
         except (IllegalDatabaseName, DatabaseNotFound) as exc:
             raise DatabaseNotFound("Database does not exist.", exc.hint) from exc
-        return self.gate.admit(self.user, db, self.method, self.segments[1:], self.node.settings.public_fields)
+        return self.gate.admit(self.user, db, self.method, self.segments[1:], self.node.settings)
 
     def database_name(self) -> str:
         """The first segment. What is not UTF-8 is shown escaped, and is no legal name then."""

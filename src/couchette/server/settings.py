@@ -42,7 +42,7 @@ class Settings:
         self.request_bytes_max = limits.REQUEST_BYTES_MAX
         """How large a request may be."""
         self.attachment_bytes_max: int | None = None
-        """How large an attachment may be that is sent by itself; None for as large as a request."""
+        """How large an attachment may be; None for as large as a request."""
         self.public_fields: tuple[str, ...] = ()
         """Members of a user's document that every user may see."""
         self.cors: Cors | None = None

@@ -150,7 +150,7 @@ _VERIFIED_BY: Final = ("password_scheme", "pbkdf2_prf", "salt", "iterations", "d
 
 
 def wrong_password() -> CouchetteError:
-    """The error for an unknown name as well as for a wrong password, so that names cannot be tried out."""
+    """The error for an unknown name as well as for a wrong password. How long it took may tell them apart."""
     return Unauthorized("Name or password is incorrect.", "Check both; names are case-sensitive.")
 
 

@@ -96,9 +96,14 @@ def _check_own(doc: Mapping[str, Any], old: Mapping[str, Any] | None, user: User
         if doc["roles"]:
             raise _refused("Only _admin may set roles", doc)
     elif user.name != doc["name"]:
-        raise _refused("You may only update your own user document.", doc)
+        raise not_own(doc)
     elif sorted(map(str, old.get("roles") or [])) != sorted(doc["roles"]):
         raise _refused("Only _admin may edit roles", doc)
+
+
+def not_own(doc: Any) -> Forbidden:
+    """The error for a write to a document that is another user's, or nobody's."""
+    return _refused("You may only update your own user document.", doc if isinstance(doc, Mapping) else {})
 
 
 def _refused(reason: str, doc: Mapping[str, Any]) -> Forbidden:

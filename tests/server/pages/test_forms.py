@@ -67,3 +67,22 @@ async def test_files_of_the_page_may_be_kept_and_others_are_not_there(browser: B
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert "immutable" in answer.headers["cache-control"]
     assert (await browser.ask("GET", "/_utils/static/..%2Froutes.py")).status == 404
+
+
+@pytest.mark.parametrize("host", ["[", "x]", "a/b", "a@b:c", "", "é"])
+async def test_pages_are_answered_whatever_the_host_is_said_to_be(browser: Browser, host: str) -> None:
+    assert (await browser.ask("GET", "/_utils/", {"host": host})).status == 200
+    answer = await browser.ask("POST", "/_utils/databases/create", {**FORM, "host": host, "origin": "http://["}, b"")
+    assert answer.status == 403
+
+
+async def test_a_form_with_a_file_has_few_fields(browser: Browser, environment: Environment) -> None:
+    rev = environment["db"].put({"_id": "d"})["rev"]
+    await browser.open()
+    field = "--b\r\nContent-Disposition: form-data; name={}\r\n\r\nx\r\n"
+    for names in (["a", "a"], range(101)):
+        body = "".join(field.format(name) for name in names) + "--b--\r\n"
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        answer = await browser.ask("POST", f"/_utils/attachment/upload?db=db&id=d&rev={rev}", headers, body.encode())
+        assert answer.status == 400
+        assert b"too many fields" in answer.body

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from python_multipart.multipart import parse_options_header
 
@@ -25,6 +25,7 @@ TOKEN_COOKIE: Final = "couchette-page"
 TOKEN_FIELD: Final = "token"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
+_FIELDS_MAX: Final = 100
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ async def receive_upload(request: Request) -> Upload:
             content_type = part.headers.get("content-type", DEFAULT_TYPE)
             return Upload(Form(fields), _plain(filename), content_type, part.content)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        fields.setdefault(name, await _text(name, part.content))
+        if len(fields) == _FIELDS_MAX or name in fields:
+            raise BadRequest("The form has too many fields.", f"Our own have fewer than {_FIELDS_MAX}, each once.")
+        fields[name] = await _text(name, part.content)
     raise BadRequest("No file was chosen.", "Go back and choose one.")
 
 
@@ -105,10 +108,9 @@ async def _text(name: str, content: AsyncIterator[bytes]) -> str:
 def require_own(request: Request, form: Form, cookie: str) -> None:
     """Raise Forbidden unless a page of ours sent the form; ``cookie`` is the token's, empty where there is none."""
     origin = request.headers.get("origin")
-    host = urlsplit(request.base).netloc
     # A proxy that ends TLS changes the scheme, so that is not compared.
-    if origin is not None and urlsplit(origin).netloc != host:
-        raise Forbidden("Another site sent this form.", f"It came from {origin}, and this is {host}.")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        raise Forbidden("Another site sent this form.", f"It came from {origin}, and this is {request.host}.")
     token = form.fields.get(TOKEN_FIELD, "")
     if not cookie or not hmac.compare_digest(token.encode(), cookie.encode()):
         raise Forbidden("This form is no longer valid.", "Go back, reload the page, and send it again.")

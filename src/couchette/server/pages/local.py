@@ -38,7 +38,7 @@ class _Owner(Authentication):
     """Whoever gets past the key owns the files, and may do everything with them."""
 
     def __init__(self, authentication: Authentication) -> None:
-        super().__init__(authentication.accounts, b"")
+        super().__init__(authentication.accounts, authentication.secret)
 
     def identify(self, headers: object, address: str, *, secure: bool) -> Identity:
         """An administrator."""

@@ -51,7 +51,7 @@ def compare(visit: Visit) -> Response:
     revisions = db.history(doc_id)
     live = _live(revisions)
     sides = [next((one for one in revisions if one["rev"] == rev), {"rev": rev}) for rev in (a, b)]
-    left, right = (_text(db, doc_id, rev) for rev in (a, b))
+    left, right = (pretty(visit.shown(_content(db, doc_id, rev))) for rev in (a, b))
     return page(
         visit,
         "compare.html",
@@ -90,13 +90,13 @@ def _stored_parent(revisions: list[Revision], chosen: Revision | None) -> str | 
     return next((rev for rev in chosen["parents"] if rev in stored), None) if chosen else None
 
 
-def _text(db: Database, doc_id: str, rev: str) -> str:
-    """A revision's content as text, in which attachments are named by what they hold."""
-    doc = db.get(doc_id, rev=rev)
+def _content(db: Database, doc_id: str, rev: str) -> Revision:
+    """A revision's content, in which attachments are named by what they hold."""
+    doc: Revision = db.get(doc_id, rev=rev)
     del doc["_id"], doc["_rev"]
     for name, stub in doc.get("_attachments", {}).items():
         doc["_attachments"][name] = {one: stub[one] for one in ("content_type", "digest", "length")}
-    return pretty(doc)
+    return doc
 
 
 ROUTES: Final = {

@@ -8,8 +8,8 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, Literal
-from urllib.parse import quote_plus, urlsplit
+from typing import Any, Final, Literal
+from urllib.parse import quote_plus
 
 from starlette.responses import Response
 
@@ -19,9 +19,11 @@ from couchette.errors import BadRequest, CouchetteError
 from couchette.server import answers
 from couchette.server.pages.files import OneFile
 from couchette.server.pages.forms import TOKEN_COOKIE, Form
+from couchette.server.pages.hidden import without_passwords
 from couchette.server.request import Request
 from couchette.users import User
 from couchette.wire import names
+from couchette.wire.names import REPLICATOR
 
 Kind = Literal["done", "failed"]
 
@@ -101,12 +103,21 @@ class Visit:
         """
         return self.require(method, self.given("db"), *path).database()
 
+    def shown(self, doc: Any) -> Any:
+        """A document of the database ``db``, or a part of one, as a page shows it: without passwords."""
+        return without_passwords(self.given("db"), doc)
+
+    @property
+    def has_passwords(self) -> bool:
+        """Whether documents of the database ``db`` may hold passwords that only the editor shows."""
+        return self.optional("db") == REPLICATOR
+
     # -- Where others are -------------------------------------------------------------------------
 
     @cached_property
     def root(self) -> str:
         """The path of the list of databases; ends in a slash."""
-        return f"{urlsplit(self.request.base).path}/{ROOT}/"
+        return f"{self.request.root}/{ROOT}/"
 
     def link(self, page: str = "", /, **about: object) -> str:
         """The address of a page; of what it is about, None is left out."""
@@ -122,7 +133,7 @@ class Visit:
 
     def api_link(self, *path: str) -> str:
         """The address of a resource of the API; each part is escaped as one segment."""
-        return "/".join([urlsplit(self.request.base).path, *map(names.quote, path)])
+        return "/".join([self.request.root, *map(names.quote, path)])
 
     # -- What is remembered until the next page ---------------------------------------------------
 
