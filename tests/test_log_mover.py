@@ -47,6 +47,7 @@ def test_moves_have_a_commit_between_them_that_has_the_log_for_itself():
     mover.wrote(LOG_MOVED_BYTES)  # It waits for the one that is under way.
     assert moves.begun == 1
     moves.may_end.release(2)
+    assert mover._moving is not None
     mover._moving.result(10)
     mover.wrote(1)  # This commit may have met the move.
     assert moves.begun == 1
@@ -77,6 +78,7 @@ def test_a_mistake_in_moving_is_raised():
 
     mover = LogMover(move)
     mover.wrote(LOG_MOVED_BYTES)
+    assert mover._thread is not None
     mover._thread.shutdown()
     with pytest.raises(ZeroDivisionError):
         mover.wrote(1)

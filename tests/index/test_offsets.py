@@ -36,6 +36,7 @@ def view(db):
 
 def told_and_counted(conn, known, signature, points):
     state = index.find_group(conn, signature)
+    assert state is not None
     told = [known.rows_before(conn, state, 0, point) for point in points]
     return told, [index.count(conn, state.num, 0, Span(None, point)) for point in points]
 
@@ -69,7 +70,12 @@ def traced(db, known, signature, points):
 
     def reading(conn):
         statements = []
-        conn.exec_trace = lambda cursor, sql, bindings: statements.append(sql) or True
+
+        def note(cursor, sql, bindings):
+            statements.append(sql)
+            return True
+
+        conn.exec_trace = note
         try:
             return told_and_counted(conn, known, signature, points), [sql for sql in statements if "OFFSET" in sql]
         finally:
