@@ -444,19 +444,27 @@ with Database(sys.argv[1]) as db:
     before = apsw.memory_used()
     tracemalloc.start()
     db.put_attachment("a", "x", pieces())
+    print(apsw.memory_high_water() - before)
+with Database(sys.argv[1]) as db:
+    apsw.memory_high_water(True)
+    before = apsw.memory_used()
     assert sum(map(len, db.open_attachment("a", "x").chunks())) == 48 * len(piece)
-    print(tracemalloc.get_traced_memory()[1], apsw.memory_high_water() - before)
+    print(apsw.memory_high_water() - before)
+print(tracemalloc.get_traced_memory()[1])
 """
-"""SQLite counts the memory of the whole process, so nothing else may run in it."""
+"""SQLite counts the memory of the whole process, so nothing else may run in it. The database is opened anew to be read:
+what still lies in the log is read by way of the page cache, and how much that is, the disk decides."""
 
 
 @pytest.mark.slow
 def test_memory_stays_small_whatever_the_size(db):
+    db.close()
     command = [sys.executable, "-c", MEASURED, db.path]
     printed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-    in_python, in_sqlite = map(int, printed.split())
+    written, read, in_python = map(int, printed.split())
+    assert written < 24 * 1024 * 1024
+    assert read < 24 * 1024 * 1024
     assert in_python < 12 * 1024 * 1024
-    assert in_sqlite < 24 * 1024 * 1024
 
 
 @pytest.mark.anyio
