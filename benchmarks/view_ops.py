@@ -24,7 +24,7 @@ from benchmarks.documents import USUAL, Kind
 from benchmarks.node_peer import rates_in_node
 from benchmarks.replication_children import peak_mib
 from benchmarks.results import Figure, Measured
-from couchette import Database, pool
+from couchette import Database, connecting
 from couchette.document.collation import sort_key
 
 PAGE = 100
@@ -136,7 +136,7 @@ def growth_mib(folder: Path) -> float:
     """By how much the process's peak grows from the build of an index of few documents to one of many."""
     peaks = []
     for count in (FEW, MANY):
-        with patch.object(pool, "CACHE_KIB", SMALL_CACHE_KIB), Database(folder / f"grown{count}.couchette") as db:
+        with patch.object(connecting, "CACHE_KIB", SMALL_CACHE_KIB), Database(folder / f"grown{count}.couchette") as db:
             for batch in USUAL.batches(count, raw.BATCH):
                 db.bulk_docs(batch)
             db.put({"_id": "_design/plain", "views": {"rows": {"map": JAVASCRIPT}}})

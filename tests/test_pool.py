@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import apsw
 import pytest
 
-from couchette import Database, limits, pool, store
+from couchette import Database, connecting, limits, store
 from couchette.errors import BadRequest, DatabaseBusy, DatabaseClosed, StoreError
 from couchette.pool import Pool
 
@@ -122,7 +126,7 @@ def test_two_processes_write_one_file(path):
 
 
 def test_a_writer_that_waits_too_long_for_another_gets_database_busy(path, monkeypatch):
-    monkeypatch.setattr(pool, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(connecting, "BUSY_TIMEOUT_MS", 20)
     with Database(path) as db:
         db.put({"_id": "a"})
         other = apsw.Connection(str(path))
@@ -288,3 +292,48 @@ def test_a_write_inside_a_write_is_refused_and_leaves_nothing(path):
         with pytest.raises(StoreError, match="cannot be made inside another one"):
             db.bulk_docs(docs)
         assert list(db) == []
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------
+
+send_signal = ctypes.CDLL(None)["raise"]
+"""Unlike ``signal.raise_signal`` it leaves the signal to be noticed by the Python code that runs next."""
+
+
+def interrupted(conn, call, after):
+    """Call, with Ctrl-C after so many steps of the connection's SQL; whether it was in time."""
+    signals = itertools.chain(itertools.repeat(0, after), [signal.SIGINT], itertools.repeat(0))
+    conn.set_progress_handler(map(send_signal, signals).__next__, 1)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        conn.set_progress_handler(None)
+    return False
+
+
+def put_two(db):
+    with db.transaction():
+        db.put({"_id": uuid.uuid4().hex})
+        db.put({"_id": uuid.uuid4().hex})
+
+
+@pytest.mark.parametrize(
+    "call", [lambda db: db.put({"_id": uuid.uuid4().hex}), put_two, lambda db: db.get("a", revs=True)]
+)
+@pytest.mark.parametrize("memory", [False, True])
+def test_ctrl_c_at_any_step_leaves_the_database_usable(path, memory, call):
+    with Database(":memory:" if memory else path) as db:
+        rev = db.put({"_id": "a"})["rev"]
+        db.get("a", revs=True)  # A reader is there.
+        after = 0
+        for conn in [db._pool._writer, *db._pool._idle]:
+            while interrupted(conn, lambda: call(db), after):
+                assert db.get("a", revs=True)["_rev"] == rev
+                rev = db.put({"_id": "a", "_rev": rev, "after": after})["rev"]
+                with db.transaction():
+                    assert db.get("a", revs=True)["after"] == after
+                after += 1
+        assert after > 0
+        assert db.verify() == []

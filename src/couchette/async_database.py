@@ -12,13 +12,14 @@ import anyio.lowlevel
 from couchette import store, workers
 from couchette.attachment_access import AsyncAttachmentAccess
 from couchette.change_feeds import AsyncChangeFeeds
+from couchette.connecting import Durability
 from couchette.database import Database, Doc
 from couchette.design.access import AsyncDesignAccess
 from couchette.errors import BadRequest
 from couchette.find_queries import AsyncFindQueries
 from couchette.gql_queries import AsyncGqlQueries
 from couchette.live_queries import AsyncLiveQueries
-from couchette.pool import Durability, Pool
+from couchette.pool import Pool
 from couchette.spatial_queries import AsyncSpatialQueries
 from couchette.sql_queries import AsyncSqlQueries
 from couchette.store import UNSET, Freed

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from couchette import index, store
-from couchette.pool import Durability, Pool
+from couchette.connecting import Durability
+from couchette.pool import Pool
 from couchette.store import Freed
 
 if TYPE_CHECKING:
@@ -189,8 +191,7 @@ class DatabaseFile:
         """Close the database and delete its file."""
         self._pool.close()
         if self.path != ":memory:":
-            for suffix in ("", "-wal", "-shm"):
-                Path(self.path + suffix).unlink(missing_ok=True)
+            delete_files(self.path)
 
     @property
     def closed(self) -> bool:
@@ -207,6 +208,13 @@ class DatabaseFile:
 
     def __repr__(self) -> str:
         return f"<couchette.Database {self.path!r}{' closed' if self.closed else ''}>"
+
+
+def delete_files(path: str) -> None:
+    """Delete a database's file that nobody has open, and what SQLite keeps beside it. Raises OSError."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            os.unlink(path + suffix)
 
 
 def _verify(conn: Any) -> list[dict[str, str]]:

@@ -11,11 +11,19 @@ from types import TracebackType
 from typing import Final
 
 from couchette import store, surroundings
+from couchette.connecting import Durability
 from couchette.database import Database
-from couchette.errors import BadRequest, DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
+from couchette.database_file import delete_files
+from couchette.errors import (
+    BadRequest,
+    DatabaseExists,
+    DatabaseNotFound,
+    IllegalDatabaseName,
+    MissingExtra,
+    StoreError,
+)
 from couchette.jobs import Replications
 from couchette.notifier import Notifier
-from couchette.pool import Durability
 from couchette.wire.names import REPLICATOR, SYSTEM_DATABASES, check_database_name
 
 SUFFIX: Final = ".couchette"
@@ -105,12 +113,24 @@ class Environment(Mapping[str, Database]):
             return database
 
     def destroy(self, name: str) -> None:
-        """Close a database and delete its file. Raises DatabaseNotFound."""
+        """Close a database and delete its file, also one that cannot be opened.
+
+        Raises DatabaseNotFound, StoreError for a file that cannot be deleted.
+        """
         with self._lock:
-            database = self.open(name)
-            del self._open[name]
-            database.destroy()
+            try:
+                self.open(name).destroy()
+            except (StoreError, MissingExtra):
+                self._delete(name)
+            self._open.pop(name, None)
         self.notifier.publish()
+
+    def _delete(self, name: str) -> None:
+        """Delete the file of a database that cannot be opened."""
+        try:
+            delete_files(self._file(name))
+        except OSError as exc:
+            raise StoreError(f"The database {name} cannot be deleted: {exc.strerror}.", "Delete its file.") from exc
 
     def opened(self) -> dict[str, Database]:
         """The databases that are open here, by name."""
@@ -131,15 +151,25 @@ class Environment(Mapping[str, Database]):
             database = self._open.get(name)
             if database is None or database.closed:
                 check_database_name(name)
-                path = ":memory:" if self.in_memory else self._file(name)
-                database = self._open[name] = Database(
-                    path, name=name, durability=self._durability, auto_compaction=self._auto_compaction, key=self._key
-                )
+                database = self._open[name] = self._opened(name)
                 database._pool.notifier.subscribe(self.notifier.publish)
                 self.notifier.publish()
                 if name == REPLICATOR:
                     self.replications.database_appeared()
             return database
+
+    def _opened(self, name: str) -> Database:
+        """Open the file; where it is a new one and that fails, nothing of it stays."""
+        path = ":memory:" if self.in_memory else self._file(name)
+        is_new = not self.in_memory and not os.path.exists(path)
+        try:
+            return Database(
+                path, name=name, durability=self._durability, auto_compaction=self._auto_compaction, key=self._key
+            )
+        except BaseException:
+            if is_new:
+                delete_files(path)
+            raise
 
     def __delitem__(self, name: str) -> None:
         self.destroy(name)
@@ -151,7 +181,7 @@ class Environment(Mapping[str, Database]):
             check_database_name(name)
         except IllegalDatabaseName:
             return False
-        return name in self._open if self.in_memory else os.path.exists(self._file(name))
+        return name in self._open if self.in_memory else os.path.isfile(self._file(name))
 
     def __iter__(self) -> Iterator[str]:
         if self.in_memory:

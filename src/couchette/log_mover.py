@@ -47,6 +47,11 @@ class LogMover:
                 self._thread = self._thread or ThreadPoolExecutor(1, "couchette-log")
                 self._moving = self._thread.submit(self._move)
 
+    @property
+    def moving(self) -> bool:
+        """Whether a move is under way, as far as can be told without waiting."""
+        return self._lock.locked() or (self._moving is not None and not self._moving.done())
+
     def close(self) -> None:
         """Wait for a move under way; no other begins."""
         with self._lock:

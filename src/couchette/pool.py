@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
-from couchette import store
-from couchette.errors import CouchetteError, DatabaseBusy, DatabaseClosed, NotADatabase, StoreError
+from couchette import forking, store
+from couchette.connecting import Durability, connect, translated, translating
+from couchette.errors import CouchetteError, DatabaseClosed, StoreError
 from couchette.limits import (
-    BUSY_TIMEOUT_MS,
-    CACHE_KIB,
     IDLE_READERS_KEYED_MAX,
     IDLE_READERS_MAX,
-    OPEN_RETRY_PAUSE_S,
-    PAGE_BYTES,
-    STATEMENT_CACHE,
-    WAL_PAGES,
 )
 from couchette.log_mover import LogMover
 from couchette.notifier import Notifier
@@ -36,7 +31,8 @@ from couchette.tasks import Tasks
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Durability = Literal["normal", "full"]
+_left_open: Final[list[apsw.Connection]] = []
+"""In the child of a fork: connections that must be neither used nor closed, nor be collected, which closes them."""
 
 
 class Pool:
@@ -65,32 +61,35 @@ class Pool:
         self._idle_max = IDLE_READERS_MAX if self._key is None else IDLE_READERS_KEYED_MAX
         self._lock = threading.RLock()
         self._idle: deque[apsw.Connection] = deque()
+        self._opened: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._closed = False
+        self._closed_hint = "Open it again."
         self._on_close: list[Callable[[], object]] = []
         self._owner: int | None = None
         """The thread that is inside :meth:`transaction`."""
         self._log_mover = LogMover(self._move_log)
         self._moves_log: apsw.Connection | None = None
+        forking.check(self.path)
         self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        forking.watch(self)
 
     def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a reading operation on one snapshot of the database; blocks only while it runs."""
         if self._owner is not None and self._owner == threading.get_ident():
             return self._read_inside(op, *args, **kwargs)
-        conn = self._borrow()
         try:
             if self._shared:
-                return op(conn, *args, **kwargs)
-            conn.execute("BEGIN")
+                with self._lock:
+                    self._check_open()
+                    return op(self._writer, *args, **kwargs)
+            conn = self._borrow()
             try:
+                conn.execute("BEGIN")
                 return op(conn, *args, **kwargs)
             finally:
-                # There is nothing to commit, and a COMMIT fails where a damaged page was met.
-                conn.execute("ROLLBACK")
+                self._give_back(conn)
         except apsw.Error as exc:
-            raise _translated(exc, self.path) from exc
-        finally:
-            self._give_back(conn)
+            raise translated(exc, self.path) from exc
 
     def read_one(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation of a single statement, which is a snapshot by itself: cheaper than :meth:`read`."""
@@ -103,7 +102,7 @@ class Pool:
         try:
             return op(conn, *args, **kwargs)
         except apsw.Error as exc:
-            raise _translated(exc, self.path) from exc
+            raise translated(exc, self.path) from exc
         finally:
             # As _give_back does it: a call costs a twentieth of a get.
             if len(self._idle) < self._idle_max and not self._closed:
@@ -112,13 +111,7 @@ class Pool:
                 conn.close()
 
     def _borrow(self) -> apsw.Connection:
-        """A connection to read with; the in-memory database's only one comes with its lock."""
-        if self._shared:
-            self._lock.acquire()
-            if self._closed:
-                self._lock.release()
-            self._check_open()
-            return self._writer
+        """A connection to read with."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -126,9 +119,10 @@ class Pool:
             return self._open(apsw.SQLITE_OPEN_READONLY)
 
     def _give_back(self, conn: apsw.Connection) -> None:
-        if self._shared:
-            self._lock.release()
-        elif len(self._idle) < self._idle_max and not self._closed:
+        if conn.in_transaction:
+            # There is nothing to commit, and a COMMIT fails where a damaged page was met.
+            conn.execute("ROLLBACK")
+        if len(self._idle) < self._idle_max and not self._closed:
             self._idle.append(conn)
         else:
             conn.close()
@@ -143,20 +137,23 @@ class Pool:
             self._check_open()
             conn = self._writer
             if self._owner is not None:
-                with self._part():
+                self._check_transaction()
+                with translating(self.path), conn:
                     return op(conn, *args, **kwargs)
             if conn.in_transaction:
                 hint = "Do not write in what a write calls: a merge function, or a generator of its documents."
                 raise StoreError("A write cannot be made inside another one.", hint)
-            with _translating(self.path):
+            try:
+                # Inside: Ctrl-C that came while this waited raises right after it.
                 conn.execute("BEGIN IMMEDIATE")
-                try:
-                    result = op(conn, *args, **kwargs)
-                    conn.execute("COMMIT")
-                except BaseException:
-                    if conn.in_transaction:
-                        conn.execute("ROLLBACK")
-                    raise
+                result = op(conn, *args, **kwargs)
+                conn.execute("COMMIT")
+            except BaseException as exc:
+                if conn.in_transaction and not self._closed:
+                    conn.execute("ROLLBACK")
+                if isinstance(exc, apsw.Error):
+                    raise translated(exc, self.path) from exc
+                raise
         self.notifier.publish()
         return result
 
@@ -170,20 +167,22 @@ class Pool:
         with self._lock:
             self._check_open()
             if self._owner is not None:
-                with self._part():
+                # A part of this thread's transaction: it is undone alone when it raises.
+                self._check_transaction()
+                with translating(self.path), self._writer:
                     yield
                 return
             conn = self._writer
-            with _translating(self.path):
-                conn.execute("BEGIN IMMEDIATE")
-            self._owner = threading.get_ident()
             try:
+                with translating(self.path):
+                    conn.execute("BEGIN IMMEDIATE")
+                self._owner = threading.get_ident()
                 yield
                 self._check_transaction()
-                with _translating(self.path):
+                with translating(self.path):
                     conn.execute("COMMIT")
             except BaseException:
-                if conn.in_transaction:
+                if conn.in_transaction and not self._closed:
                     conn.execute("ROLLBACK")
                 raise
             finally:
@@ -220,20 +219,14 @@ class Pool:
         """Whether this thread is inside :meth:`transaction`."""
         return self._owner == threading.get_ident()
 
-    @contextmanager
-    def _part(self) -> Iterator[None]:
-        """A part of this thread's transaction: it is undone alone when it raises."""
-        self._check_transaction()
-        with _translating(self.path), self._writer:
-            yield
-
     def _read_inside(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A read in this thread's transaction, which sees what it wrote."""
-        with _translating(self.path):
+        with translating(self.path):
             return op(self._writer, *args, **kwargs)
 
     def _check_transaction(self) -> None:
         """SQLite itself undoes a transaction after some errors, a full disk for one."""
+        self._check_open()
         if not self._writer.in_transaction:
             raise StoreError("The transaction was undone by an earlier error.", "Leave its block, and try it again.")
 
@@ -246,7 +239,7 @@ class Pool:
                 raise StoreError("The database cannot be closed inside a transaction.", "Leave its block first.")
             self._closed = True
             self._log_mover.close()
-            with _translating(self.path):
+            with translating(self.path):
                 while self._idle:
                     self._idle.pop().close()
                 if self._moves_log is not None:
@@ -265,83 +258,40 @@ class Pool:
         """Whether :meth:`close` was called."""
         return self._closed
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nobody is using a connection. Asked in the child of a fork; never blocks."""
+        if self._closed:
+            return True
+        if not self._lock.acquire(blocking=False):
+            return False
+        known = {id(conn) for conn in (*self._idle, self._writer, self._moves_log)}
+        in_use = any(id(conn) not in known for conn in self._opened)
+        at_rest = not (in_use or self._writer.in_transaction or self._log_mover.moving)
+        self._lock.release()
+        return at_rest
+
+    def let_go(self, *, close: bool) -> None:
+        """Be closed in the child of a fork, or if that cannot be, at least never be used again."""
+        if self._closed or (close and self._shared):
+            return
+        self._closed = True
+        self._closed_hint = forking.HINT
+        self._lock = threading.RLock()
+        for conn in list(self._opened):
+            if close:
+                # What is in the log is the parent's to move.
+                conn.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                conn.close()
+            else:
+                _left_open.append(conn)
+        self._idle.clear()
+
     def _check_open(self) -> None:
         if self._closed:
-            raise DatabaseClosed(f"The database {self.path} is closed.", "Open it again.")
+            raise DatabaseClosed(f"The database {self.path} is closed.", self._closed_hint)
 
     def _open(self, flags: int) -> apsw.Connection:
-        """A connection that is set up; the first one to a file also makes or migrates its tables."""
-        with _translating(self.path):
-            conn = apsw.Connection(self.path, flags=flags, statementcachesize=STATEMENT_CACHE)
-            try:
-                if self._key is not None:
-                    store.unlock(conn, self._key)
-                conn.set_busy_timeout(BUSY_TIMEOUT_MS)
-                # First: a migration may sort more than fits in memory, and temporary files are not encrypted.
-                conn.pragma("temp_store", "memory")
-                if flags & apsw.SQLITE_OPEN_READWRITE:
-                    self._prepare(conn)
-                conn.pragma("synchronous", self._durability)
-                conn.pragma("cache_size", -CACHE_KIB)
-            except apsw.NotADBError as exc:
-                conn.close()
-                raise store.refusal(self.path, self._key) from exc
-            except BaseException:
-                conn.close()
-                raise
+        conn = connect(self.path, flags, durability=self._durability, key=self._key)
+        self._opened.add(conn)
         return conn
-
-    def _prepare(self, conn: apsw.Connection) -> None:
-        """Make or migrate the tables, once among all who open the file at the same time.
-
-        SQLite's busy timeout does not cover the switch to WAL, nor another's last close: those we repeat.
-        """
-        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-        while True:
-            try:
-                self._prepare_nowait(conn)
-                return
-            except apsw.BusyError:
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(OPEN_RETRY_PAUSE_S)
-
-    def _prepare_nowait(self, conn: apsw.Connection) -> None:
-        # Looked at first: another program's file must not even be switched to WAL.
-        ready = store.check(conn, self.path)
-        if not ready:
-            # Both are without effect on a file that has pages.
-            conn.pragma("page_size", PAGE_BYTES)
-            conn.pragma("auto_vacuum", "incremental")
-        conn.pragma("journal_mode", "wal")
-        conn.pragma("wal_autocheckpoint", WAL_PAGES)
-        if not ready:
-            conn.execute("BEGIN IMMEDIATE")
-            store.migrate(conn, self.path)
-            conn.execute("COMMIT")
-
-
-@contextmanager
-def _translating(path: str) -> Iterator[None]:
-    """Turns SQLite's errors into ours."""
-    try:
-        yield
-    except apsw.Error as exc:
-        raise _translated(exc, path) from exc
-
-
-def _translated(exc: apsw.Error, path: str) -> CouchetteError:
-    if isinstance(exc, apsw.BusyError):
-        hint = f"It waited {BUSY_TIMEOUT_MS} ms; try again, or keep other transactions shorter."
-        return DatabaseBusy(f"Another process is writing to {path}.", hint)
-    if isinstance(exc, apsw.NotADBError):
-        return NotADatabase(f"{path} is not a couchette database.", "It is no SQLite file; check the path.")
-    if isinstance(exc, apsw.CantOpenError):
-        folder = Path(path).parent
-        if Path(path).is_dir():
-            return StoreError(f"{path} cannot be opened.", "It is a folder; name a file in it.")
-        hint = "Check the permissions." if folder.is_dir() else f"The folder {folder} does not exist; make it first."
-        return StoreError(f"{path} cannot be opened.", hint)
-    return StoreError(f"SQLite refused an operation on {path}: {exc}.", "Check the disk and the file's permissions.")

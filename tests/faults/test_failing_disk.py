@@ -176,7 +176,7 @@ def check(path: Path, acknowledged: list[Revs | None], done: list[Revs]) -> None
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_failing_disk_loses_nothing_acknowledged_and_leaves_nothing_half(call, lasting, done, tmp_path, monkeypatch):
-    monkeypatch.setattr("couchette.pool.WAL_PAGES", LOG_PAGES)
+    monkeypatch.setattr("couchette.connecting.WAL_PAGES", LOG_PAGES)
     for module in ("content", "verify"):
         monkeypatch.setattr(sys.modules[f"couchette.store.{module}"], "ATTACHMENT_CHUNK_BYTES", CHUNK_BYTES)
     for at in count(1):
