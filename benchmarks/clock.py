@@ -16,7 +16,7 @@ def rate_of(count: int, work: Callable[[], object]) -> float:
     return count / (time.perf_counter() - start)
 
 
-def rate_of_batches(batches: Iterable[list[Any]], write: Callable[[list[Any]], object]) -> float:
+def rate_of_batches(batches: Iterable[Any], write: Callable[[Any], object]) -> float:
     """The rate of writing batches. Each is made just before it is written, off the clock, as a program does."""
     gc.collect()
     count, taken = 0, 0.0

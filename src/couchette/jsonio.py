@@ -23,7 +23,7 @@ import decimal
 import enum
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +38,8 @@ INVALID_VALUE = "The value is not JSON."
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _ATOMS = frozenset({str, int, bool, type(None)})
 _TOKEN = re.compile(rb'[{}\[\],:]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}\[\],:"]+')
+_LONG_DIGITS = 300
+_INTEGER_CHARS_MAX = 4300  # What msgspec reads, a minus included.
 _BACKSLASH = ord("\\")
 _OPENERS = (b"[", b"{", b":")
 
@@ -67,6 +69,24 @@ def loads(data: bytes | bytearray | memoryview | str) -> Any:
     return value
 
 
+def loads_leniently(text: bytes) -> Any:
+    """The value of a text that :func:`loads` refuses for some of its strings, numbers or levels: those are U+FFFD.
+
+    For the envelope around what others wrote. Raises BadRequest for what has not the structure of JSON either.
+    """
+    try:
+        return _loads_slowly(text, decode=_decode_or_replace, levels_max=len(text))
+    except (LookupError, TypeError, AttributeError) as exc:
+        raise BadRequest(INVALID_TEXT, "Its brackets do not match.") from exc
+
+
+def _decode_or_replace(token: bytes) -> Any:
+    try:
+        return _decode(token)
+    except (msgspec.DecodeError, UnicodeError):
+        return "\ufffd"
+
+
 def dumps(value: Any) -> bytes:
     """The compact JSON text of a value, integers exact at any size.
 
@@ -92,6 +112,15 @@ def dumps_unchecked(value: Any) -> bytes | None:
         return None
 
 
+def dumps_all_unchecked(values: Iterable[Any]) -> list[bytes] | None:
+    """What :func:`dumps_unchecked` is for each; None when that is None for any of them."""
+    dumps = orjson.dumps
+    try:
+        return [b"%b" % dumps(value, None, _STRICT) for value in values]
+    except TypeError:
+        return None
+
+
 def escaped(texts: Sequence[str]) -> list[bytes]:
     """The JSON text of each of these, without its quotes: all are written at once, which costs little more than one.
 
@@ -111,11 +140,18 @@ def refusal(value: Any) -> BadRequest:
     raise AssertionError(f"every part of {type(value).__name__} is JSON")
 
 
-def _loads_slowly(text: bytes, *, validate: bool = False) -> Any:
+def _loads_slowly(
+    text: bytes,
+    *,
+    validate: bool = False,
+    decode: Callable[[bytes], Any] = _decode,
+    levels_max: int = JSON_NESTING_READ_MAX,
+) -> Any:
     """Read valid text token by token: repeated keys in CouchDB's order, integers exact, no recursion."""
     if validate:
         try:
-            orjson.loads(text)
+            # Integers that are too large for a float would be refused.
+            orjson.loads(_TOKEN.sub(_shortened, text))
         except orjson.JSONDecodeError as exc:
             raise BadRequest(INVALID_TEXT, f"{exc}.") from exc
     root: list[Any] = []
@@ -129,7 +165,7 @@ def _loads_slowly(text: bytes, *, validate: bool = False) -> Any:
             stack.pop()
             keys.pop()
             continue
-        value = {} if token == b"{" else [] if token == b"[" else _decode(token)
+        value = {} if token == b"{" else [] if token == b"[" else decode(token)
         container, key = stack[-1], keys[-1]
         if type(container) is list:
             container.append(value)
@@ -141,11 +177,22 @@ def _loads_slowly(text: bytes, *, validate: bool = False) -> Any:
             container[key] = value
             keys[-1] = None
         if token in b"{[":
-            if len(stack) > JSON_NESTING_READ_MAX:
-                raise BadRequest(INVALID_TEXT, f"It nests deeper than {JSON_NESTING_READ_MAX} levels.")
+            if len(stack) > levels_max:
+                raise BadRequest(INVALID_TEXT, f"It nests deeper than {levels_max} levels.")
             stack.append(value)
             keys.append(None)
+    if len(stack) != 1 or len(root) != 1:
+        raise BadRequest(INVALID_TEXT, "Its brackets do not match.")
     return root[0]
+
+
+def _shortened(match: re.Match[bytes]) -> bytes:
+    """A token, or a short integer in the place of a very long one."""
+    token = match[0]
+    try:
+        return b"0" if len(token) > _LONG_DIGITS and type(_decode(token)) is int else token
+    except msgspec.DecodeError:
+        return token
 
 
 def hides_nan(value: Any, text: bytes) -> bool:
@@ -231,14 +278,21 @@ def _atom(value: Any, path: list[Any]) -> bytes:
         return _string(value, path)
     if kind is int:
         try:
-            return b"%d" % value
+            text = b"%d" % value
         except ValueError as exc:  # CPython's sys.set_int_max_str_digits
-            raise _culprit(path, "has too many digits to be written. Store it as hex().") from exc
+            raise _too_long(path) from exc
+        if len(text) > _INTEGER_CHARS_MAX:
+            raise _too_long(path)
+        return text
     if kind is bool or value is None or (kind is float and not value - value):
         return orjson.dumps(value)
     if kind is float:
         raise _culprit(path, f"is {value}, which JSON cannot hold. Store None or a string instead.")
     raise _culprit(path, f"is of type {kind.__name__}, which JSON cannot hold. {_remedy(value)}")
+
+
+def _too_long(path: list[Any]) -> BadRequest:
+    return _culprit(path, "has too many digits to be written. Store it as hex().")
 
 
 def _string(text: str, path: list[Any]) -> bytes:

@@ -26,11 +26,12 @@ ATTACHMENT_CHUNK_BYTES: Final = 256 * 1024
 """Attachment content is stored in rows of this size: as fast as larger ones, and memory stays bounded."""
 
 ATTACHMENT_PORTION_CHUNKS: Final = 8
-"""Chunks (2 MB) of an attachment that arrives which are held in memory and then stored in one transaction; what is
-smaller is stored with its document. Larger portions are no faster, and each upload under way holds one."""
+"""Chunks (2 MB) of an attachment that arrives which are held in memory, taken in by one hop to a thread and then stored
+in one transaction; what is smaller is stored with its document. Larger portions are no faster, and each upload under way
+holds some: one that arrives, one that is digested, one that is stored."""
 
 ATTACHMENT_HOP_BYTES: Final = 1024 * 1024
-"""Content that is read, or taken in, by one hop to a worker thread: a hop takes as long as reading 256 KB."""
+"""Content that is read by one hop to a worker thread: a hop takes as long as reading 256 KB."""
 
 UPLOAD_IDLE_S: Final = 3600
 """An upload that stored nothing for so long was interrupted, and compaction frees it. One that only has a very slow
@@ -39,12 +40,24 @@ source says every ``UPLOAD_TOUCH_S`` that it lives."""
 UPLOAD_TOUCH_S: Final = 600
 """How often a slow upload says that it lives."""
 
-UPLOAD_CACHED_BYTES: Final = 16 * 1024 * 1024
+UPLOAD_CACHED_BYTES: Final = 4 * 1024 * 1024
 """After so much of an upload its pages are dropped from the writer's page cache, where nobody needs them: otherwise
-they would fill all of it."""
+they would fill all of it. To drop them often costs nothing: their memory serves the next ones."""
 
-DATABASE_NAME_BYTES_MAX: Final = 238
-"""CouchDB's ``max_database_name_length``: the file system's 255 less its own suffixes."""
+ATTACHMENT_CACHED_BYTES: Final = 8 * 1024 * 1024
+"""While a larger attachment is read, a reader's page cache is dropped when it has grown beyond this: what still lies in
+the log, or is encrypted, is read by way of the cache, and would fill all of it with pages that nobody reads again."""
+
+ATTACHMENT_UNPACKED_BYTES: Final = 32 * 1024 * 1024
+"""How much more than the stubs say the attachments of one read may become when they are unpacked in memory. Who
+uploads gzip says himself how long it is unpacked, and a kilobyte of it may be a megabyte."""
+
+DATABASES_AWAKE_MAX: Final = 500
+"""Databases of a folder that keep their files open, as CouchDB's ``max_dbs_open``. Those that were not asked for
+longest let go of theirs until they are used again."""
+
+DATABASE_NAME_BYTES_MAX: Final = 237
+"""The file system's 255 less ``.couchette`` and SQLite's ``-journal``. CouchDB's is one more."""
 
 SELECTOR_NESTING_MAX: Final = 100
 """Levels of a Mango selector: a level costs Python calls when it is compiled and for each document, and far fewer
@@ -83,8 +96,11 @@ ALIKE_DOCS_MIN: Final = 24
 ALIKE_NESTING_MAX: Final = 8
 """Containers inside one another that are hashed by columns; deeper ones are rare and differ."""
 
-EDITS_HASHED_TOGETHER: Final = 500
-"""Edits whose bodies wait to be hashed together: enough for columns, few enough to stay in the processor's cache."""
+DOCS_TOGETHER: Final = 250
+"""Documents that are taken apart and hashed together: enough for columns, few enough to stay in the processor's cache."""
+
+DOCS_TOGETHER_MIN: Final = 4
+"""Documents from which taking them apart together is faster than one by one."""
 
 ITERATED_PAGE_DOCS: Final = 1000
 """Ids that iterating a database reads at a time: a fraction of a millisecond, and little memory."""
@@ -194,6 +210,10 @@ With one a pull from a server on the same machine takes a quarter longer; with t
 
 BATCHES_AHEAD: Final = 2
 """Batches fetched ahead of the one being written: enough to hide a round trip, little memory."""
+
+STREAMED_WRITES: Final = 2
+"""Documents with large attachments that are moved beside each other: while one is settled, or asked for, the other one's
+bytes flow. Each holds some megabytes; more of them are no faster."""
 
 BATCH_DOCS_FIRST: Final = 100
 """Revisions in the first fetch of a session: how large and how far away they are is not known yet."""
@@ -318,6 +338,9 @@ URL_PATH_MAX: Final = 7000
 FIND_LIMIT: Final = 25
 """Documents that a find returns when it is not told: CouchDB's and PouchDB's default."""
 
+FIND_COUNT_MAX: Final = 2**62 - 1
+"""What larger ``limit`` and ``skip`` mean: CouchDB takes any number, and the sum of both must be one of 64 bits."""
+
 FIND_RANGES_MAX: Final = 1000
 """Ranges that a find reads of one index, of ``$in`` and ``$or``: each costs a look-up. What would be more is read as
 fewer, wider ones."""
@@ -436,6 +459,30 @@ have some megabytes. What is streamed may have ``REQUEST_BYTES_MAX``."""
 REQUEST_UNASKED_BYTES: Final = 64 * 1024
 """What is held of a request before it is known who sends it: most requests whole, and too little to fill the memory."""
 
+CONNECTIONS_MAX: Final = 2048
+"""Connections of a server, as CouchDB has them; each that sends something may hold some 100 KB."""
+
+REQUEST_HEAD_S: Final = 30.0
+"""How long a request's head may take, from the connection on or from the answer before: a head is one packet or two."""
+
+REQUEST_SILENCE_S: Final = 120.0
+"""How long a client may send nothing of a body, or read nothing of an answer: four times what our replicator waits for
+another server (``HTTP_TIMEOUT_S``), whose documents it may be sending on."""
+
+REQUEST_BODY_BYTES_LEAST: Final = 1024
+"""Less than that of a body in ``REQUEST_SILENCE_S`` is silence."""
+
+DESCRIPTORS_MAX: Final = 16_384
+"""What ``serve`` raises the limit of open files to, where it may: enough for ``CONNECTIONS_MAX`` and
+``DATABASES_AWAKE_MAX``, each of which takes up to twenty while many read it at once."""
+
+DESCRIPTORS_KEPT: Final = 128
+"""Open files that connections leave for databases: each takes three, and two for each that reads it."""
+
+UNPACKED_ANONYMOUS_BYTES_MAX: Final = 2 * DOC_BYTES_MAX
+"""What the compressed body of somebody who is not logged in may become, in a database that is open to everybody: the
+largest document. A logged-in user's may have ``REQUEST_HELD_BYTES_MAX``."""
+
 SIDE_THREADS: Final = 24
 """Threads for requests that may run functions of users, or wait for one another's writes, beside anyio's 40 for the
 others: so reading goes on, however slow a function is."""
@@ -443,9 +490,26 @@ others: so reading goes on, however slow a function is."""
 SIDE_WAITING_MAX: Final = 1000
 """Such requests that wait for a thread; more are refused with 503."""
 
+REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
+"""A request's line and headers, and what comes between parts of its body; as much as uvicorn takes with its other
+parser. Ours have some hundred bytes."""
+
+WORKER_IDLE_S: Final = 10
+"""A worker thread that nobody needed for so long ends: starting one takes a tenth of a millisecond."""
+
+PASSWORD_THREADS: Final = 2
+"""Passwords that are derived at once, half a second of a core each. What is remembered is not derived."""
+
+PASSWORDS_WAITING_MAX: Final = 100
+"""Requests that wait for that, some 25 seconds; more are refused with 503."""
+
 BODY_HELD_BYTES: Final = 1024 * 1024
 """Attachments up to this size are held in memory, each by one hop to a thread; larger ones are sent and received in
 pieces, so that no number of clients makes the server large."""
+
+BULK_GET_PAGE: Final = 100
+"""Revisions that an answer of ``_bulk_get`` in multipart reads at once; of their attachments ``BODY_HELD_BYTES`` are
+held, and the others read one by one, which takes longer for small ones."""
 
 REQUEST_TARGET_BYTES_MAX: Final = 32 * 1024
 """A longer path and query is refused with 414, on which CouchDB's replicator asks for less at a time. Its own
@@ -496,8 +560,11 @@ GQL_NESTING_MAX: Final = 100
 thread has a thousand."""
 
 SHUTDOWN_GRACE_S: Final = 5
-"""How long a server that stops waits for requests under way; a client that stalls must not keep it. So long, too, does
-the end of a program wait for what `couchette.pouchdb` has under way."""
+"""How long the end of a program waits for what its remote databases and `couchette.pouchdb` have under way."""
+
+REQUESTS_GRACE_S: Final = 3
+"""How long a server that stops waits for requests under way, before their connections are closed: a client that stalls
+must not keep it, and whoever stops services waits for 5 to 90 seconds before he kills them."""
 
 LONGPOLL_TIMEOUT_MS: Final = 60_000
 """Default and largest ``timeout`` of a waiting changes feed; CouchDB's ``changes_timeout``."""
@@ -521,6 +588,8 @@ assert ATTACHMENT_CHUNK_BYTES < BATCH_BYTES
 assert UPLOAD_TOUCH_S < UPLOAD_IDLE_S
 assert ATTACHMENT_INLINE_BYTES_MAX < BATCH_BYTES
 assert FEED_HEARTBEAT_S < FEED_SILENCE_S
+assert HTTP_TIMEOUT_S < REQUEST_SILENCE_S
+assert 2 * CONNECTIONS_MAX + DESCRIPTORS_KEPT < DESCRIPTORS_MAX
 assert LONGPOLL_S < HTTP_TIMEOUT_S
 assert JSON_NESTING_MAX < JSON_NESTING_READ_MAX
 assert DOC_BYTES_MAX <= FUNCTION_BATCH_BYTES < FUNCTION_MEMORY_BYTES // 10

@@ -19,7 +19,16 @@ from hypothesis import strategies as st
 
 from couchette import jsonio
 from couchette.document import terms
-from couchette.document.revision import new_rev, new_revs, normal_rev, pack_path, parse_rev, rev_key, unpack_path
+from couchette.document.revision import (
+    new_rev,
+    new_revs,
+    normal_rev,
+    pack_path,
+    pack_paths,
+    parse_rev,
+    rev_key,
+    unpack_path,
+)
 from couchette.errors import BadRequest, InvalidRev
 from couchette.limits import ALIKE_DOCS_MIN, ALIKE_NESTING_MAX, JSON_NESTING_MAX, REV_KEY_CHARS_CACHED, REV_KEYS_CACHED
 
@@ -207,13 +216,17 @@ columns = (
 
 
 class TestNewRevs:
-    @given(st.dictionaries(texts, columns, max_size=4), st.booleans(), st.none() | ids)
-    def test_are_those_of_each_body(self, members, mixed, parent):
+    @given(
+        st.dictionaries(texts, columns, max_size=4), st.booleans(), st.none() | ids | st.just("x"), st.integers(1, 3)
+    )
+    def test_are_those_of_each_body(self, members, mixed, parent, every):
         bodies = [dict(zip(members, row, strict=True)) for row in turned(members.values())]
         if mixed:
             bodies = [body for body in bodies for body in (body, {**body, "another": 1})]
         bodies = (bodies * ALIKE_DOCS_MIN)[: max(len(bodies), 2 * ALIKE_DOCS_MIN)]
-        parents = [None if parent is None or index % 3 else f"{index + 1}-{parent}" for index in range(len(bodies))]
+        parents = [
+            None if parent is None or index % every else f"{index % 20 + 1}-{parent}" for index in range(len(bodies))
+        ]
         assert new_revs(bodies, parents) == [
             new_rev(body, parent=parent) for body, parent in zip(bodies, parents, strict=True)
         ]
@@ -320,6 +333,11 @@ class TestPackedPath:
         assert blob is not None
         assert len(blob) == 16 * len(path)
         assert unpack_path(blob) == path
+
+    @given(st.lists(st.lists(ids | st.sampled_from(["abc", A.upper(), A + "0", A[1:]]), max_size=3), max_size=3))
+    def test_of_many_is_that_of_each(self, paths):
+        packed = [pack_path(path) for path in paths]
+        assert pack_paths(paths) == (None if None in packed else packed)
 
     @pytest.mark.parametrize(
         "path",

@@ -47,6 +47,11 @@ documents = st.builds(
 )
 
 
+def usual(id: str, new_edits: bool) -> dict[str, Any]:
+    """A document of which nothing is unusual."""
+    return {"_id": id, "n": 1} if new_edits else {"_id": id, "n": 1, "_revisions": {"start": 1, "ids": ["e" * 32]}}
+
+
 def outcome(docs: Any, before: list[dict[str, Any]], new_edits: bool) -> tuple[Any, Any]:
     """What a batch answers, or how it is refused; and what is in the database after it."""
     with Database() as db:
@@ -76,9 +81,45 @@ def outcome(docs: Any, before: list[dict[str, Any]], new_edits: bool) -> tuple[A
 def test_a_dict_is_written_as_any_other_mapping_is(docs, stored, new_edits):
     """Only a plain dict takes the short cuts, so another mapping of the same members goes the long way."""
     before = [{"_id": id, "_rev": "1-" + "0" * 32} for id in stored]
+    # Some usual ones before and behind, so that there are enough to be written together.
+    docs = [*docs, *(usual(id, new_edits) for id in ("A", "Z", "a!", "a-", "b!", "z"))]
     short = outcome(docs, before, new_edits)
     long = outcome([types.MappingProxyType(doc) for doc in docs], before, new_edits)
     assert short == long
+
+
+@pytest.mark.parametrize("new_edits", [True, False])
+def test_more_documents_than_are_written_together_are_all_written(new_edits, monkeypatch):
+    monkeypatch.setattr("couchette.store.bulk.DOCS_TOGETHER", 5)
+    docs = [usual(f"{number:02}", new_edits) for number in range(23)]
+    docs[7]["_attachments"] = {"x": {"data": "aGk="}}
+    docs[16]["_deleted"] = True
+    assert outcome(docs, [], new_edits) == outcome(list(map(types.MappingProxyType, docs)), [], new_edits)
+
+
+def test_edits_of_new_and_old_documents_are_written_together():
+    """With parents of several numbers, a document that is new, and one whose edit is a conflict."""
+    answers = []
+    for kind in (dict, types.MappingProxyType):
+        with Database() as db:
+            revs = [""] * 12
+            for turn in range(3):
+                rows = db.bulk_docs(
+                    [
+                        {"_id": f"{n:02}", "_rev": revs[n], "t": turn} if revs[n] else {"_id": f"{n:02}"}
+                        for n in range(12 - 4 * turn)
+                    ]
+                )
+                for n, row in enumerate(rows):
+                    revs[n] = row["rev"]
+            revs[5] = "1-" + "0" * 32
+            docs = [{"_id": f"{n:02}", "_rev": revs[n], "last": n} for n in range(12)] + [{"_id": "new"}]
+            answers.append(
+                (db.bulk_docs([kind(doc) for doc in docs]), [db.get(id, revs=True) for id in db], db.verify())
+            )
+    assert answers[0] == answers[1]
+    assert ["error" in row for row in answers[0][0]] == [n == 5 for n in range(13)]
+    assert answers[0][2] == []
 
 
 @pytest.mark.parametrize("revs_limit", [1, 2, 1000])

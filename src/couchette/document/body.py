@@ -9,7 +9,7 @@ other underscore name is refused (CouchDB's ``couch_doc:transfer_fields``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from couchette import jsonio
@@ -109,6 +109,24 @@ def plain_body(fields: dict[str, Any], *, hashed: bool) -> bytes | None:
     if not hashed and body.rfind(b"null") >= 0 and jsonio.hides_nan(fields, body):
         return None
     return body
+
+
+def plain_bodies(members: Sequence[dict[str, Any]], *, hashed: bool) -> list[bytes] | None:
+    """What :func:`plain_body` is for each, at two thirds of the cost: the unusual is looked for in all of them at once.
+
+    None when that is None for any; it may be None otherwise, too.
+    """
+    bodies = jsonio.dumps_all_unchecked(members)
+    if bodies is None:
+        return None
+    text = b"".join(bodies)
+    if len(text) > DOC_BYTES_MAX or text.find(b'"_') >= 0:
+        return None
+    if not hashed:
+        for fields, body in zip(members, bodies, strict=True):
+            if body.rfind(b"null") >= 0 and jsonio.hides_nan(fields, body):
+                return None
+    return bodies
 
 
 def encode_body(fields: dict[str, Any]) -> Body:

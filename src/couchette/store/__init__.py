@@ -4,6 +4,7 @@ They know nothing of threads, locks or files; :mod:`couchette.pool` lends the co
 """
 
 from couchette.store.attachments import check_base, find_attachment, get_attachment, put_attachment, remove_attachment
+from couchette.store.bulk import bulk_docs
 from couchette.store.cipher import check_key, refusal, unlock
 from couchette.store.compact import Freed, compaction, superseded_bodies
 from couchette.store.conflicts import history, list_conflicts, remove_leaves, resolve
@@ -34,7 +35,7 @@ from couchette.store.schema import (
 from couchette.store.texts import Shown, changes_texts, doc_text, docs_head, docs_texts
 from couchette.store.uploads import append_upload, compare_upload, discard_uploads, settle, shrink_cache
 from couchette.store.verify import verify
-from couchette.store.write import bulk_docs, post, put, remove
+from couchette.store.write import post, put, remove
 
 __all__ = [
     "UNSET",

@@ -26,11 +26,12 @@ from couchette.document.revision import normal_rev, rev_key
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, Conflict, NotFound, QueryParseError
 from couchette.store.batch import Result
+from couchette.store.bulk import bulk_docs
 from couchette.store.content import Placed, read
 from couchette.store.listing import check_count
 from couchette.store.read import View
 from couchette.store.rows import Row, attachments_of, row_at, tree_of, winner_row
-from couchette.store.write import bulk_docs, remove
+from couchette.store.write import remove
 
 if TYPE_CHECKING:
     from couchette.merging import MergeFunction

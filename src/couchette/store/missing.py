@@ -9,7 +9,7 @@ import apsw
 from couchette.document.revision import normal_rev, rev_key, unpack_path
 from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, IllegalDocId
-from couchette.store.rows import winner_rows
+from couchette.store.rows import known_or_not
 
 
 def revs_diff(conn: apsw.Connection, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
@@ -20,15 +20,13 @@ def revs_diff(conn: apsw.Connection, revs: Mapping[str, Sequence[str]]) -> dict[
     """
     if not isinstance(revs, Mapping):
         raise BadRequest("Request body must be a JSON object", "Give a mapping of ids to lists of revs.")
-    columns = "docs.id, docs.rev, docs.tree"
-    known = {id: (rev, tree) for id, rev, tree in winner_rows(conn, revs, columns)}
     missing: dict[str, dict[str, list[str]]] = {}
-    for doc_id, asked in revs.items():
+    for (doc_id, asked), (rev, tree) in zip(revs.items(), known_or_not(conn, revs, "rev, tree"), strict=True):
         if not isinstance(doc_id, str):
             raise IllegalDocId("Document id must be a string", f"Got {doc_id!r}.")
         if not isinstance(asked, (list, tuple)):
             raise BadRequest("Revs must be a list of strings", f"{doc_id!r} has {asked!r}.")
-        found = _missing(asked, *known.get(doc_id, (None, None)))
+        found = _missing(asked, rev, tree)
         if found:
             missing[doc_id] = found
     return missing

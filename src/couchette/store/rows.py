@@ -50,6 +50,14 @@ def winner_rows(conn: apsw.Connection, ids: Iterable[str], columns: str = COLUMN
     )
 
 
+def known_or_not(conn: apsw.Connection, ids: Iterable[str], columns: str) -> apsw.Cursor:
+    """A row for each of the ids, in their order: of its winner, or of NULL for a document that never was."""
+    named = jsonio.dumps(list(ids)).decode()
+    return conn.execute(
+        f"SELECT {columns} FROM json_each(?) AS wanted LEFT JOIN docs ON docs.id=wanted.value AND docs.cur=1", (named,)
+    )
+
+
 def row_at(conn: apsw.Connection, seq: int) -> Row:
     """The row of a stored body; it must exist."""
     return Row._make(conn.execute(f"SELECT {COLUMNS} FROM docs WHERE seq=?", (seq,)).get)
