@@ -25,6 +25,7 @@ from benchmarks import (
     server_ops,
     shape_ops,
     spatial_ops,
+    statement_ops,
     store_ops,
     text_ops,
     view_ops,
@@ -48,6 +49,7 @@ class Suite(NamedTuple):
 def _documents(folder: Path, count: int, kind: Kind) -> Iterator[Measured]:
     yield from store_ops.measure(folder, count, kind)
     yield from changing_ops.measure(folder, count, kind)
+    yield from statement_ops.measure(folder, count, kind)
 
 
 SUITES = {

@@ -28,7 +28,7 @@ from couchette.store.schema import read_meta, write_counts
 Result = dict[str, Any]
 _NO_ATTACHMENTS: Placed = []
 _ARRAYS = {list, tuple}
-_HEAD = "docs.id, seq, rev, deleted, tree, atts"
+HEAD = "docs.id, seq, rev, deleted, tree, atts"
 INSERT = "INSERT INTO docs(seq, id, cur, rev, deleted, prev, tree, atts, body) VALUES(?,?,?,?,?,?,?,?,?)"
 INSERT_NEW = "INSERT INTO docs(seq, id, cur, rev, deleted, tree, body) VALUES(?,?,1,?,0,?,?)"
 RETIRE = "UPDATE docs SET cur=0, tree=NULL WHERE seq=?"
@@ -83,12 +83,12 @@ class Batch:
     def _find_heads(self, ids: Sequence[str]) -> dict[str, Head]:
         """The winners of those of the ids that exist. Ids beyond all others, the usual case of an import, are new."""
         if len(ids) == 1:
-            rows = self.conn.execute(f"SELECT {_HEAD} FROM docs WHERE id=? AND cur=1", (ids[0],))
+            rows = self.conn.execute(f"SELECT {HEAD} FROM docs WHERE id=? AND cur=1", (ids[0],))
             return {row[0]: Head._make(row) for row in rows}
         last = self.conn.execute("SELECT max(id) FROM docs WHERE cur=1").get
         if last is None or min(ids, default=last) > last:
             return {}
-        rows = winner_rows(self.conn, ids, _HEAD)
+        rows = winner_rows(self.conn, ids, HEAD)
         return {row[0]: Head._make(row) for row in rows}
 
     def next_seq(self) -> int:
