@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import shutil
+from contextlib import closing
+from pathlib import Path
 from random import Random
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from couchette import AsyncDatabase, Database
+from couchette import AsyncDatabase, Database, attachment_file
 from couchette.document.attachment import gzip
 from couchette.errors import BadRequest, DatabaseClosed, NotFound
 from couchette.limits import ATTACHMENT_CHUNK_BYTES, ATTACHMENT_HOP_BYTES
+from couchette.store import content
 
 DATA = Random(1).randbytes(2 * ATTACHMENT_CHUNK_BYTES + 1000)
 KINDS = {"stored": "image/png", "packed": "text/plain"}
@@ -165,3 +169,61 @@ async def test_it_can_be_awaited(shared):
             async for chunk in file:
                 assert chunk
                 break
+
+
+# -- Memory ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged(tmp_path, monkeypatch):
+    """A database whose log cannot be moved, and holds an attachment of several times what may be cached."""
+    monkeypatch.setattr(content, "ATTACHMENT_CACHED_BYTES", 2 * ATTACHMENT_CHUNK_BYTES)
+    monkeypatch.setattr(attachment_file, "ATTACHMENT_CACHED_BYTES", 2 * ATTACHMENT_CHUNK_BYTES)
+    with Database(tmp_path / "db.couchette") as db, closing(apsw.Connection(db.path)) as snapshot:
+        snapshot.execute("BEGIN")
+        assert snapshot.execute("SELECT count(*) FROM docs").get == 0
+        db.put_attachment("large", "x", LARGE)
+        yield db
+        assert Path(f"{db.path}-wal").stat().st_size > len(LARGE)
+
+
+LARGE = Random(2).randbytes(20 * ATTACHMENT_CHUNK_BYTES)
+
+
+def cached_bytes(db):
+    return sum(conn.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0] for conn in db._pool._idle)
+
+
+def test_what_is_read_from_the_log_does_not_fill_the_page_cache(logged):
+    with logged.open_attachment("large", "x") as file:
+        read, cached = [], []
+        while piece := file.read(ATTACHMENT_CHUNK_BYTES):
+            read.append(piece)
+            cached.append(cached_bytes(logged))
+    assert b"".join(read) == LARGE
+    assert max(cached) < 4 * ATTACHMENT_CHUNK_BYTES
+
+
+def test_a_small_attachment_leaves_the_page_cache_alone(logged):
+    logged.put_attachment("small", "x", DATA[:100])
+    logged.get_attachment("large", "x")
+    before = cached_bytes(logged)
+    assert before > len(LARGE)
+    assert logged.open_attachment("small", "x").read() == DATA[:100]
+    assert cached_bytes(logged) >= before
+
+
+def test_a_large_one_that_is_cached_is_read_from_there(logged):
+    logged.get_attachment("large", "x")
+    before = cached_bytes(logged)
+    assert b"".join(logged.open_attachment("large", "x").chunks()) == LARGE
+    assert cached_bytes(logged) >= before
+
+
+def test_a_large_one_in_memory_stays_there(monkeypatch):
+    monkeypatch.setattr(attachment_file, "ATTACHMENT_CACHED_BYTES", 0)
+    monkeypatch.setattr(content, "ATTACHMENT_CACHED_BYTES", 0)
+    with Database() as db:
+        db.put_attachment("a", "x", DATA)
+        assert db.open_attachment("a", "x").read() == DATA
+        assert db.open_attachment("a", "x").read() == DATA

@@ -169,6 +169,12 @@ def test_what_couchdb_refuses_to_read_is_refused_in_its_words(text):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("number", [-(10**4299), 10**4300], ids=["negative", "positive"])
+def test_an_integer_that_could_not_be_read_back_is_not_written(number):
+    with pytest.raises(BadRequest, match="n has too many digits"):
+        jsonio.dumps({"n": number})
+
+
 class TestNesting:
     @pytest.mark.parametrize("levels", [1, 253, 254, 255, 500, JSON_NESTING_MAX])
     def test_is_kept_down_to_the_limit(self, levels):
@@ -180,6 +186,20 @@ class TestNesting:
         text = b'{"a":1,"b":' * 600 + b"36893488147419103232" + b',"a":0}' * 600
         expected = b'{"b":' * 600 + b"36893488147419103232" + b',"a":0}' * 600
         assert jsonio.dumps(jsonio.loads(text)) == expected
+
+    @pytest.mark.parametrize(
+        "number", [10**309, 10**4299, -(10**4298), 2**64], ids=["float", "longest", "negative", "short"]
+    )
+    def test_goes_together_with_integers_of_any_size(self, number):
+        text = b"[" * JSON_NESTING_MAX + b"%d" % number + b"]" * JSON_NESTING_MAX
+        assert jsonio.dumps(jsonio.loads(text)) == text
+
+    @pytest.mark.parametrize(
+        "odd", [b"1e400", b"1" * 5000, b"0" + b"1" * 400, b'"\\ud83d"'], ids=["float", "long", "zero", "half"]
+    )
+    def test_does_not_let_through_what_is_refused_elsewhere(self, odd):
+        with pytest.raises(BadRequest):
+            jsonio.loads(b"[" * JSON_NESTING_MAX + odd + b"]" * JSON_NESTING_MAX)
 
     def test_has_room_for_an_envelope_around_the_deepest_document(self):
         text = nested(JSON_NESTING_READ_MAX)
@@ -247,6 +267,26 @@ def test_the_error_for_a_value_that_orjson_would_write_has_its_remedy_too(value)
 def test_nulls_and_the_word_null_are_no_reason_to_refuse():
     value: object = {"a": None, "b": [None, {"null": None}], "c": "null", "d": (1.5, -0.0, True), "e": {}}
     assert jsonio.dumps(value) == b'{"a":null,"b":[null,{"null":null}],"c":"null","d":[1.5,-0.0,true],"e":{}}'
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud83d"', b"9" * 5000, b"-1e999"])
+def test_an_envelope_is_read_leniently_around_what_nobody_can_read(odd):
+    text = b'{"rows":[{"id":"a","v":' + odd + b'},{"id":"b","v":18446744073709551616}],"\\ud83d":1,"n":1.5}'
+    with pytest.raises(BadRequest):
+        jsonio.loads(text)
+    rows = [{"id": "a", "v": "\ufffd"}, {"id": "b", "v": 2**64}]
+    assert jsonio.loads_leniently(text) == {"rows": rows, "\ufffd": 1, "n": 1.5}
+
+
+def test_an_envelope_may_hold_any_number_of_levels():
+    value = jsonio.loads_leniently(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b',"b":1}')
+    assert (list(value), value["b"]) == (["a", "b"], 1)
+
+
+@pytest.mark.parametrize("text", [b"", b"]", b'{"a":1}}', b"[1]]", b'{"a"}]'])
+def test_an_envelope_whose_brackets_do_not_match_is_refused(text):
+    with pytest.raises(BadRequest):
+        jsonio.loads_leniently(text)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.text('",\\[]'), min_size=1))

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 from couchette import AsyncDatabase, Database
-from couchette.errors import BadRequest, DatabaseClosed
+from couchette.errors import BadRequest, DatabaseClosed, StoreError
 
 FILTERS = [{"selector": {"kind": "cat"}}, {"filter": lambda doc: doc.get("kind") == "cat"}]
 
@@ -144,6 +144,30 @@ def test_a_feed_ends_after_so_much_silence_or_so_many_changes(db, small_pages):
     assert ids(db.changes(live=True, timeout=0.01, since="now")) == []
     assert ids(db.changes(live=True, limit=5)) == list("01234")
     assert ids(db.changes(live=True, limit=0)) == []
+
+
+def test_a_feed_cannot_be_read_inside_a_transaction_whose_changes_may_be_undone(db):
+    feed = db.changes(live=True, timeout=0)
+    waiting = [
+        lambda: next(feed),
+        lambda: db.changes(live=True, since="now", timeout=0),
+        lambda: db.changes(live=True, on_change=print),
+        lambda: db.live({"n": 1}),
+        lambda: db.wait_changes(0),
+    ]
+
+    def undone():
+        with db.transaction():
+            db.put({"_id": "undone"})
+            for wait in waiting:
+                with pytest.raises(StoreError, match="inside a transaction"):
+                    wait()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
+    db.put({"_id": "done"})
+    assert ids(feed) == ["done"]
 
 
 @pytest.mark.parametrize("options", FILTERS)

@@ -525,6 +525,7 @@ def test_a_conflict_is_ended_by_the_revisions_that_a_database_makes(db, served, 
         lambda db: db.put({"_id": "a", "_attachments": {"x": {"data": 5}}}),
         lambda db: db.put({"_id": "b", "n": {1, 2}}),
         lambda db: db.put_attachment("a", "x", 5),
+        lambda db: db.put_attachment("a", "", b"x"),
         lambda db: db.put_attachment("a", "x", b"", "text/plain", encoding="zip"),
         lambda db: db.remove("_local/none", all_leaves=True),
         lambda db: db.missing_revs({"a": ["1-" + "0" * 32]}),
@@ -540,6 +541,14 @@ def test_what_is_refused_by_a_database_is_refused_alike(db, served, call):
             conflicted(database, attached=True)
         assert outcome(lambda: call(db)) == outcome(lambda: call(near))
         assert served.history("a") == near.history("a")
+
+
+def test_removing_an_attachment_without_a_name_leaves_the_document(db, served):
+    rev = served.put({"_id": "a", "_attachments": {"": {"data": b"x"}}})["rev"]
+    for call in (lambda: db.remove_attachment("a", "", rev), lambda: db.get_attachment("a", "")):
+        with pytest.raises(errors.BadRequest, match="must not be empty"):
+            call()
+    assert served["a"]["_rev"] == rev
 
 
 def test_a_conflict_that_somebody_else_ends_meanwhile_is_a_conflict(db, served):

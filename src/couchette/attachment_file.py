@@ -20,7 +20,7 @@ from typing import Any
 from couchette import store, workers
 from couchette.document.attachment import Attachment, digest_bytes
 from couchette.errors import BadRequest, NotFound
-from couchette.limits import ATTACHMENT_CHUNK_BYTES, ATTACHMENT_HOP_BYTES
+from couchette.limits import ATTACHMENT_CACHED_BYTES, ATTACHMENT_CHUNK_BYTES, ATTACHMENT_HOP_BYTES
 from couchette.pool import Pool
 
 
@@ -120,6 +120,7 @@ class _Stored(io.RawIOBase):
         self._name = attachment.name
         self._content = att, digest_bytes(attachment.digest), stored_length
         self._length = stored_length
+        self._read_chunk = store.read_chunk_of_many if stored_length > ATTACHMENT_CACHED_BYTES else store.read_chunk
         self._at = 0
         self._number, self._chunk = -1, b""
 
@@ -148,7 +149,7 @@ class _Stored(io.RawIOBase):
         return len(piece)
 
     def _read(self, number: int) -> bytes:
-        chunk = self._pool.read_one(store.read_chunk, *self._content, number)
+        chunk = self._pool.read_one(self._read_chunk, *self._content, number)
         if chunk is None:
             hint = "Compaction freed it, as no revision names it any more. Open the attachment of the current revision."
             raise NotFound(f"The content of the attachment {self._name!r} is not there any more.", hint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from couchette import store, workers
 from couchette.errors import BadRequest
-from couchette.live import AsyncFeed, Changes, Feed, Filter, Listener, accepting, starting_point
+from couchette.live import AsyncFeed, Changes, Feed, Filter, Listener, accepting, check_can_wait, starting_point
 
 if TYPE_CHECKING:
     from couchette.database import Database
@@ -63,6 +63,7 @@ class ChangeFeeds:
 
         Raises:
             BadRequest: a ``since`` that is no seq, a malformed selector, or options that do not go together.
+            StoreError: a live feed inside this thread's transaction.
         """
         options: dict[str, Any] = {
             "style": style,
@@ -95,8 +96,10 @@ class ChangeFeeds:
     def wait_changes(self, since: int | str = "now", timeout: float | None = None) -> bool:
         """Block until something changes after ``since``; False if ``timeout`` seconds pass first.
 
-        Writes of other processes are seen within ``limits.FOREIGN_WRITES_POLL_S``.
+        Writes of other processes are seen within ``limits.FOREIGN_WRITES_POLL_S``. Raises StoreError inside this
+        thread's transaction.
         """
+        check_can_wait(self._pool)
         after = self._seq_number(since)
         return self._pool.notifier.wait(lambda: self._pool.read(store.update_seq) > after, timeout)
 

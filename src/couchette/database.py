@@ -125,7 +125,8 @@ class Database(
 
         A new revision names the one it builds on, in ``_rev`` or ``rev``; a new or deleted document needs
         none. ``new_edits=False`` stores the revision that the document brings, as replication does. ``data`` of an
-        attachment may be base64 text, or all that :meth:`put_attachment` takes, and ``digest`` be beside it.
+        attachment may be base64 text, or all that :meth:`put_attachment` takes. Beside a stream its ``digest`` and
+        ``length`` are checked; beside text and bytes they say nothing, as in CouchDB.
 
         Raises:
             Conflict: the document has moved on; get it, apply the change again, put.

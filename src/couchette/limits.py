@@ -27,8 +27,8 @@ ATTACHMENT_CHUNK_BYTES: Final = 256 * 1024
 
 ATTACHMENT_PORTION_CHUNKS: Final = 8
 """Chunks (2 MB) of an attachment that arrives which are held in memory, taken in by one hop to a thread and then stored
-in one transaction; what is smaller is stored with its document. Larger portions are no faster, and each upload under way
-holds some: one that arrives, one that is digested, one that is stored."""
+in one transaction; what is smaller is stored with its document. Larger portions are no faster, and each upload under
+way holds some: one that arrives, one that is digested, one that is stored."""
 
 ATTACHMENT_HOP_BYTES: Final = 1024 * 1024
 """Content that is read by one hop to a worker thread: a hop takes as long as reading 256 KB."""
@@ -70,7 +70,7 @@ text some milliseconds. Without a bound one request could keep a processor busy 
 FEED_PAGE_DOCS: Final = 500
 """Documents that a live feed looks at in one read: many enough for speed, few enough for memory and for `cancel`."""
 
-LISTING_PAGE_ROWS: Final = 2000
+LISTING_PAGE_ROWS: Final = 1000
 """Rows of a listing or of changes that the server reads at once: beyond it a page is no faster, and this one takes a
 few milliseconds."""
 
@@ -97,7 +97,7 @@ ALIKE_NESTING_MAX: Final = 8
 """Containers inside one another that are hashed by columns; deeper ones are rare and differ."""
 
 DOCS_TOGETHER: Final = 250
-"""Documents that are taken apart and hashed together: enough for columns, few enough to stay in the processor's cache."""
+"""Documents that are taken apart and hashed together: enough for columns, few enough for the processor's cache."""
 
 DOCS_TOGETHER_MIN: Final = 4
 """Documents from which taking them apart together is faster than one by one."""
@@ -212,8 +212,8 @@ BATCHES_AHEAD: Final = 2
 """Batches fetched ahead of the one being written: enough to hide a round trip, little memory."""
 
 STREAMED_WRITES: Final = 2
-"""Documents with large attachments that are moved beside each other: while one is settled, or asked for, the other one's
-bytes flow. Each holds some megabytes; more of them are no faster."""
+"""Documents with large attachments that are moved beside each other: while one is settled, or asked for, the bytes of
+the other flow. Each holds some megabytes; more of them are no faster."""
 
 BATCH_DOCS_FIRST: Final = 100
 """Revisions in the first fetch of a session: how large and how far away they are is not known yet."""
@@ -279,8 +279,8 @@ HTTP_KEEPALIVE_S: Final = 5.0
 """How long a connection that nobody uses is kept, as httpx keeps it."""
 
 HTTP_READ_BYTES: Final = 256 * 1024
-"""What is read from a connection at once, at most. With httpcore's 64 KB a pull of large attachments takes a sixth more
-processor time; with 1 MB it takes no less."""
+"""What is read from a connection at once, at most. With httpcore's 64 KB long answers take half as much processor time
+again; large attachments, which are not parsed, take no less with 1 MB."""
 
 HTTP_TIMEOUT_S: Final = 30.0
 """Silence after which a request is given up; CouchDB's replicator ``connection_timeout``."""
@@ -456,6 +456,10 @@ REQUEST_HELD_BYTES_MAX: Final = 256 * 1024**2
 """Requests that are held whole, since they are JSON: parsed they take some ten times as much. Batches of replicators
 have some megabytes. What is streamed may have ``REQUEST_BYTES_MAX``."""
 
+REQUEST_VALUES_MAX: Final = 10_000_000
+"""Values in a request that is JSON: they are read in one go, some millions in a second, in which nothing else runs, and
+each takes up to a hundred bytes. Few bytes hold many (``[],[],``), and what is long, such as an attachment, is one."""
+
 REQUEST_UNASKED_BYTES: Final = 64 * 1024
 """What is held of a request before it is known who sends it: most requests whole, and too little to fill the memory."""
 
@@ -507,7 +511,7 @@ BODY_HELD_BYTES: Final = 1024 * 1024
 """Attachments up to this size are held in memory, each by one hop to a thread; larger ones are sent and received in
 pieces, so that no number of clients makes the server large."""
 
-BULK_GET_PAGE: Final = 100
+BULK_GET_PAGE: Final = 20
 """Revisions that an answer of ``_bulk_get`` in multipart reads at once; of their attachments ``BODY_HELD_BYTES`` are
 held, and the others read one by one, which takes longer for small ones."""
 

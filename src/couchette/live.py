@@ -19,7 +19,7 @@ import anyio
 
 from couchette import store, workers
 from couchette.document import selector as mango
-from couchette.errors import BadRequest, DatabaseClosed
+from couchette.errors import BadRequest, DatabaseClosed, StoreError
 from couchette.limits import FEED_PAGE_DOCS
 from couchette.pool import Pool
 
@@ -43,6 +43,13 @@ def starting_point(pool: Pool, cursor: str | None, since: int | str) -> int | st
     """Where changes begin: after what the named cursor acknowledged, or at ``since`` if it never did."""
     acknowledged = None if cursor is None else pool.read(store.read_cursor, cursor)
     return since if acknowledged is None else acknowledged
+
+
+def check_can_wait(pool: Pool) -> None:
+    """Raise StoreError inside this thread's transaction: others cannot write then, and what it wrote may be undone."""
+    if pool.in_transaction:
+        hint = "Leave the block first: what was written in it may still be undone, and others cannot write meanwhile."
+        raise StoreError("Changes cannot be waited for inside a transaction.", hint)
 
 
 class Source(Protocol):
@@ -134,10 +141,12 @@ class Feed(_Position):
 
     The iterator blocks until there is a change. It ends when it is cancelled, after ``limit`` changes, or after
     ``timeout`` seconds without one; closing the database raises DatabaseClosed. As a context manager it is
-    cancelled at the end of the block.
+    cancelled at the end of the block. Beginning it, and its next change, raise StoreError inside this thread's
+    transaction: a change that is undone after it was shown would hide the one that gets its sequence.
     """
 
     def __init__(self, pool: Pool, source: Source, *, limit: int | None = None, timeout: float | None = None) -> None:
+        check_can_wait(pool)
         super().__init__(pool, source, limit=limit, timeout=timeout)
         self._start()
 
@@ -145,6 +154,7 @@ class Feed(_Position):
         return self
 
     def __next__(self) -> Doc:
+        check_can_wait(self._pool)
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         while not self._ended:
             row = self._next_row()

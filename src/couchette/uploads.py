@@ -30,7 +30,6 @@ from couchette.document.intake import Bytes, Intake
 from couchette.errors import BadRequest, StoreError
 from couchette.limits import (
     ATTACHMENT_CHUNK_BYTES,
-    ATTACHMENT_HOP_BYTES,
     ATTACHMENT_PORTION_CHUNKS,
     UPLOAD_CACHED_BYTES,
     UPLOAD_TOUCH_S,
@@ -38,6 +37,7 @@ from couchette.limits import (
 from couchette.pool import Pool
 
 _BYTES = (bytes, bytearray, memoryview)
+_PORTION_BYTES = ATTACHMENT_PORTION_CHUNKS * ATTACHMENT_CHUNK_BYTES
 Doc = dict[str, Any]
 
 
@@ -140,11 +140,10 @@ class _Upload:
 
     def write(self, *pieces: Any) -> None:
         """Take the next pieces of the content."""
-        for piece in pieces:
-            self._waiting += self._intake.feed(piece)
-            slow = self.key is not None and time.monotonic() - self._touched > UPLOAD_TOUCH_S
-            if slow or len(self._waiting) >= ATTACHMENT_PORTION_CHUNKS:
-                self._store_waiting(beside=not slow)
+        self._waiting += self._intake.feed(*pieces)
+        slow = self.key is not None and time.monotonic() - self._touched > UPLOAD_TOUCH_S
+        if slow or len(self._waiting) >= ATTACHMENT_PORTION_CHUNKS:
+            self._store_waiting(beside=not slow)
 
     def finish(self) -> Received:
         """Check the whole and settle it in the store."""
@@ -195,7 +194,7 @@ class _Upload:
 
 
 async def _gather_pieces(data: Any, pieces: MemoryObjectSendStream[list[Any]]) -> None:
-    """Read a source and hand on what is worth a hop to a thread; the next is read while that is stored."""
+    """Read a source and hand on what is worth a hop to a thread, a portion; the next is read while that is stored."""
     next_piece = _async_reader(data)
     gathered: list[Any] = []
     size = 0
@@ -203,7 +202,7 @@ async def _gather_pieces(data: Any, pieces: MemoryObjectSendStream[list[Any]]) -
         while (piece := await next_piece()) is not None:
             gathered.append(piece)
             size += len(piece) if isinstance(piece, _BYTES) else ATTACHMENT_CHUNK_BYTES
-            if size >= ATTACHMENT_HOP_BYTES:
+            if size >= _PORTION_BYTES:
                 if not await _handed_on(gathered, pieces):
                     return
                 gathered, size = [], 0
@@ -219,15 +218,10 @@ async def _handed_on(gathered: list[Any], pieces: MemoryObjectSendStream[list[An
     return True
 
 
-def _joined(pieces: list[Any]) -> list[Any]:
-    """The pieces as one, where they are bytes: to digest many small ones costs a fight for the interpreter each."""
-    return [b"".join(pieces)] if all(type(piece) is bytes for piece in pieces) else pieces
-
-
 async def _write_pieces(upload: _Upload, pieces: MemoryObjectReceiveStream[list[Any]]) -> None:
     async with pieces:
         async for some in pieces:
-            await workers.in_thread(upload.write, *_joined(some))
+            await workers.in_thread(upload.write, *some)
 
 
 # -- Sources ------------------------------------------------------------------------------------------

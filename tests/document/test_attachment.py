@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from couchette.document.attachment import (
     parse_attachments,
     plain,
 )
-from couchette.errors import BadContentType, BadRequest
+from couchette.errors import BadContentType, BadRequest, TooLarge
 
 
 def test_text_is_stored_as_the_very_gzip_bytes_of_couchdb():
@@ -74,12 +76,36 @@ def test_another_encoding_is_refused():
 
 @given(st.binary())
 def test_plain_undoes_gzip(data):
-    assert plain(gzip(data), "gzip") == data == plain(data, None)
+    assert plain(gzip(data), "gzip", "a", len(data)) == data == plain(data, None, "a", 0)
 
 
-def test_content_that_only_claims_to_be_gzip_cannot_be_unpacked():
+@given(st.lists(st.binary(), min_size=1, max_size=3))
+def test_gzip_may_have_several_members(members):
+    data = b"".join(members)
+    assert plain(b"".join(map(gzip, members)) + bytes(3), "gzip", "a", len(data)) == data
+
+
+@pytest.mark.parametrize("data", [b"not gzip", b"", gzip(b"whole")[:-1], gzip(b"whole") + b"more"])
+def test_content_that_only_claims_to_be_gzip_cannot_be_unpacked(data):
     with pytest.raises(BadRequest, match="marked as gzip"):
-        plain(b"not gzip", "gzip")
+        plain(data, "gzip", "a", 1000)
+
+
+@pytest.mark.parametrize("data", [gzip(bytes(1001)), gzip(bytes(500)) + gzip(bytes(501)), gzip(bytes(50_000_000))])
+def test_gzip_is_unpacked_no_further_than_it_may_be(data):
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge, match="'a.txt' is too large to be unpacked in memory") as caught:
+            plain(data, "gzip", "a.txt", 1000)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.as_json()["error"] == "too_large"
+    assert "as a stream" in caught.value.hint
+
+
+def test_a_length_may_be_whatever_somebody_says():
+    assert plain(gzip(b"x"), "gzip", "a", 2**80) == b"x"
 
 
 @given(st.binary(min_size=16, max_size=16))

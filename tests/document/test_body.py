@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import types
+import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from couchette.document.attachment import Stub
-from couchette.document.body import decode_body, encode_body, split
+from couchette.document.body import decode_body, encode_body, plain_bodies, plain_body, split
 from couchette.errors import BadRequest, CouchetteError, DocValidation, IllegalDocId, InvalidRev, TooLarge
 
 HEX = "0123456789abcdef0123456789abcdef"
@@ -210,3 +212,17 @@ def test_split_takes_every_json_object_or_refuses_it_as_ours(value):
         assert decode_body(draft.body) == draft.fields
         return
     assert 400 <= refused.status < 500
+
+
+json_values = st.none() | st.booleans() | st.floats() | st.sampled_from(["null", '"_', "_", "a", uuid.UUID(int=5)])
+usual_members = st.dictionaries(
+    st.sampled_from(["a", "b", "null", "_x", "a_b"]), json_values | st.lists(json_values, max_size=2), max_size=3
+)
+
+
+@given(st.lists(usual_members, min_size=1, max_size=4), st.booleans())
+@example([{"a": None, "b": math.nan}, {"a": "null"}], False)
+@example([{"a": None}, {"a": 1}], False)
+def test_many_plain_bodies_are_those_of_each(documents, hashed):
+    each = [plain_body(fields, hashed=hashed) for fields in documents]
+    assert plain_bodies(documents, hashed=hashed) in ([None] if None in each else [each])

@@ -20,19 +20,25 @@ def digest(data):
     return "md5-" + b64encode(md5(data).digest()).decode()
 
 
-def take_in(pieces, content_type="image/png", **announced):
+def take_in(pieces, content_type="image/png", *, at_once=1, **announced):
     taking = Intake("x", content_type, **announced)
-    chunks = [chunk for piece in pieces for chunk in taking.feed(piece)] + taking.finish()
+    given = [pieces[start : start + at_once] for start in range(0, len(pieces), at_once)]
+    chunks = [chunk for some in given for chunk in taking.feed(*some)] + taking.finish()
     return taking, chunks
 
 
-@given(st.lists(st.binary(max_size=40), max_size=12), st.sampled_from(["text/plain", "image/png"]), st.integers(1, 30))
-def test_the_pieces_make_no_difference(pieces, content_type, chunk_bytes):
+@given(
+    st.lists(st.binary(max_size=40), max_size=12),
+    st.integers(1, 5),
+    st.sampled_from(["text/plain", "image/png"]),
+    st.integers(1, 30),
+)
+def test_the_pieces_make_no_difference(pieces, at_once, content_type, chunk_bytes):
     data = b"".join(pieces)
     whole = content("x", data, content_type)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intake, "ATTACHMENT_CHUNK_BYTES", chunk_bytes)
-        taken, chunks = take_in(pieces, content_type, digest=digest(data), length=len(data))
+        taken, chunks = take_in(pieces, content_type, at_once=at_once, digest=digest(data), length=len(data))
     assert b"".join(chunks) == whole.stored
     assert all(len(chunk) == chunk_bytes for chunk in chunks[:-1])
     assert (taken.digest, taken.size, taken.length) == (whole.digest, whole.size, whole.length)

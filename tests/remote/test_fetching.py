@@ -10,12 +10,13 @@ import pytest
 import trio.testing
 
 from couchette import errors, limits
-from couchette.remote.contents import RemoteContent
+from couchette.remote.contents import NOT_GIVEN, RemoteContent
 from couchette.remote.fetching import Fetcher
 from couchette.wire.content import ContentGone
-from couchette.wire.multipart import json_part, related, write
+from couchette.wire.multipart import json_part
 from couchette.wire.transfer import Refusal, Wanted
 from tests.remote.scripted import Script, answer, client_of, couch_error
+from tests.wire.multiparts import related, write
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +102,68 @@ async def test_without_bulk_get_a_document_with_attachments_comes_by_open_revs_w
     assert json.loads(asked.url.params["atts_since"]) == ["1-x"]
 
 
+@pytest.mark.parametrize("size", [3, limits.ATTACHMENT_INLINE_BYTES_MAX + 1])
+async def test_an_attachment_with_an_empty_name_is_never_asked_for_by_its_url(size):
+    """Its URL would be the document's, whose JSON would be taken for the content."""
+    listed, filled = stubbed(doc("a", **{"": stub(size)})), mixed(doc("a", **{"": full(b"abc")}))
+    script = Script(listed, filled)
+    _, portion = await fetch(script, Wanted("a", ["2-y"]))
+    assert portion.docs[0]["_attachments"][""]["data"] == b"abc"
+    script = Script(couch_error(404, "x", "x"), answer(200, [{"ok": doc("a", **{"": stub(size)})}]), filled)
+    _, portion = await fetch(script, Wanted("a", ["2-y"]))
+    assert portion.docs[0]["_attachments"][""]["data"] == b"abc"
+    script = Script(listed, listed)
+    _, portion = await fetch(script, Wanted("a", ["2-y"]))
+    assert (portion.docs, [refusal.error for refusal in portion.refused]) == ([], ["bad_request"])
+
+
+SPOILT = [b'"\\ud83d"', b"9" * 5000, b'{"\\ud83d":1}', b"[" * 3000 + b"]" * 3000]
+
+
+def spoiling(spoilt, rev="2-y"):
+    """A server that has documents as they are asked for, of which `b` cannot be read; and what it was asked for."""
+    asked: list = []
+
+    def response(request):
+        if request.method == "POST":
+            keys = [(entry["id"], entry["rev"]) for entry in json.loads(request.content)["docs"]]
+            asked.append([doc_id for doc_id, _ in keys])
+            rows = [{"id": doc_id, "docs": [{"ok": doc(doc_id, rev)}]} for doc_id, rev in keys]
+            content = json.dumps({"results": rows}).encode()
+        else:
+            revs = json.loads(request.url.params["open_revs"])
+            asked.append(revs)
+            content = json.dumps([{"ok": doc("b" if one == rev else "a", one)} for one in revs]).encode()
+        content = content.replace(b'{"_id": "b"', b'{"v": ' + spoilt + b', "_id": "b"')
+        return httpx.Response(200, headers={"content-type": "application/json"}, content=content)
+
+    return response, asked
+
+
+@pytest.mark.parametrize("spoilt", SPOILT, ids=lambda text: text[:9].decode())
+async def test_a_document_that_cannot_be_read_is_refused_alone(spoilt):
+    response, asked = spoiling(spoilt)
+    (portion,) = await fetch(Script(*[response] * 5), *(Wanted(doc_id, ["2-y"]) for doc_id in "abcd"))
+    assert asked == [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"], ["c", "d"]]
+    assert [one["_id"] for one in portion.docs] == ["a", "c", "d"]
+    (refusal,) = portion.refused
+    assert (refusal.id, refusal.rev, refusal.error) == ("b", "2-y", "unreadable")
+
+
+async def test_without_bulk_get_a_revision_that_cannot_be_read_is_refused_alone():
+    response, asked = spoiling(SPOILT[0], rev="2-z")
+    script = Script(couch_error(404, "x", "x"), *[response] * 3)
+    (portion,) = await fetch(script, Wanted("a", ["2-y", "2-z"]))
+    assert asked == [["2-y", "2-z"], ["2-y"], ["2-z"]]
+    assert ([one["_rev"] for one in portion.docs], [one.rev for one in portion.refused]) == (["2-y"], ["2-z"])
+
+
+async def test_what_is_no_json_at_all_ends_the_fetch():
+    page = httpx.Response(200, headers={"content-type": "text/html"}, content=b"<html>")
+    with pytest.raises(errors.NotCouchDB, match="does not answer as CouchDB"):
+        await fetch(Script(page), Wanted("a", ["2-y"]), Wanted("b", ["2-y"]))
+
+
 async def test_a_list_of_ancestors_is_cut_to_what_a_path_may_hold():
     known = [f"1-{number:032}" for number in range(600)]
     one = doc("a", x=stub(), y=stub())
@@ -171,22 +234,25 @@ async def test_a_line_that_gets_no_further_is_given_up():
     assert len(server.requests) == limits.HTTP_RETRIES + 1
 
 
-async def test_content_that_ends_early_is_read_on_and_then_unreachable():
-    server = Attachment()
-    with pytest.raises(errors.Unreachable, match="ended at byte"):
-        await server.read(len(CONTENT) + 1)
+async def test_content_that_ends_early_is_read_on_and_then_given_up():
+    with pytest.raises(ContentGone, match="ended at byte") as caught:
+        await Attachment().read(len(CONTENT) + 1)
+    assert caught.value.error == "remote_error"
 
 
-async def test_content_that_is_longer_than_announced_is_refused():
-    with pytest.raises(errors.RemoteError, match="not as long as announced"):
+async def test_content_that_is_longer_than_announced_is_given_up_before_it_is_given_out():
+    with pytest.raises(ContentGone, match="not as long as announced") as caught:
         await Attachment().read(len(CONTENT) - 1)
+    assert caught.value.error == "remote_error"
 
 
-async def test_content_of_a_document_that_was_purged_meanwhile_is_gone():
-    async with Script(couch_error(404, "not_found", "missing")).client() as client:
-        with pytest.raises(ContentGone):
+@pytest.mark.parametrize("status", NOT_GIVEN)
+async def test_content_that_the_server_does_not_give_is_gone(status):
+    async with client_of(lambda request: couch_error(status, "word", "missing")) as client:
+        with pytest.raises(ContentGone) as caught:
             async with RemoteContent(client, "a", "2-y", "x", 5).open() as chunks:
                 await anext(aiter(chunks))
+    assert (caught.value.status, caught.value.error, caught.value.reason) == (status, "word", "missing")
 
 
 async def test_large_content_that_is_stored_compressed_is_moved_so():
@@ -215,15 +281,61 @@ async def test_content_that_does_not_come_as_it_is_stored_is_refused():
                 await anext(aiter(chunks))
 
 
-async def test_a_document_with_large_attachments_that_was_purged_is_refused():
-    size = limits.ATTACHMENT_INLINE_BYTES_MAX + 1
-    script = Script(stubbed(doc("a", x=stub(size))), couch_error(404, "not_found", "missing"))
-    _, portion = await fetch(script, Wanted("a", ["2-y"]))
-    assert (portion.docs, portion.refused) == ([], [Refusal("a", "2-y", "not_found", "missing")])
+@pytest.mark.parametrize("status", NOT_GIVEN)
+@pytest.mark.parametrize("size", [3, limits.ATTACHMENT_INLINE_BYTES_MAX + 1])
+async def test_a_document_whose_attachment_the_server_does_not_give_is_refused_alone(status, size):
+    def response(request):
+        if request.method == "POST":
+            return stubbed(doc("a", x=stub(size)), doc("b"))
+        return couch_error(status, "word", "because")
+
+    plain, portion = await fetch(Script(*[response] * 20), Wanted("a", ["2-y"]), Wanted("b", ["2-y"]))
+    assert [one["_id"] for one in plain.docs] == ["b"]
+    assert (portion.docs, portion.refused) == ([], [Refusal("a", "2-y", "word", "because")])
 
 
-async def test_a_purged_document_is_refused_and_the_others_come():
-    script = Script(stubbed(doc("a", x=stub())), couch_error(404, "not_found", "missing"))
+@pytest.mark.parametrize("came", [b"ab", b"abcd", b"<html>"])
+async def test_an_attachment_that_is_not_as_long_as_its_stub_is_not_taken_for_it(came):
+    def response(request):
+        if request.method == "POST":
+            return stubbed(doc("a", x=stub(3)))
+        if request.url.path.endswith("/x"):
+            return httpx.Response(200, content=came)
+        return answer(200, doc("a", x=stub(3)))
+
+    _, portion = await fetch(Script(*[response] * 20), Wanted("a", ["2-y"]))
+    content = portion.docs[0]["_attachments"]["x"]["data"]
+    async with client_of(response) as client:
+        content = RemoteContent(client, "a", "2-y", "x", content.length)
+        with pytest.raises(ContentGone, match="not as long as announced"):
+            async with content.open() as chunks:
+                [chunk async for chunk in chunks]
+
+
+async def test_an_attachment_whose_stub_counts_the_bytes_of_its_gzip_is_taken_as_it_is_stored():
+    def response(request):
+        if request.method == "POST":
+            return stubbed(doc("a", x=stub(3)))
+        if not request.url.path.endswith("/x"):
+            return answer(200, doc("a", x={**stub(3), "encoding": "gzip", "encoded_length": 3}))
+        if request.headers["accept-encoding"] == "gzip":
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"\x1f\x8b!"))
+        return httpx.Response(200, content=b"plain text")
+
+    _, portion = await fetch(Script(*[response] * 20), Wanted("a", ["2-y"]))
+    entry = portion.docs[0]["_attachments"]["x"]
+    assert (entry["encoding"], entry["encoded_length"], entry["data"].length) == ("gzip", 3, 3)
+
+
+async def test_a_refusal_without_an_error_word_has_that_of_its_status():
+    script = Script(stubbed(doc("a", x=stub())), httpx.Response(403, text="no entry"))
     _, portion = await fetch(script, Wanted("a", ["2-y"]))
-    assert portion.docs == []
-    assert portion.refused == [Refusal("a", "2-y", "not_found", "missing")]
+    assert portion.refused == [Refusal("a", "2-y", "forbidden", "Forbidden")]
+
+
+@pytest.mark.parametrize("size", [3, limits.ATTACHMENT_INLINE_BYTES_MAX + 1])
+async def test_what_is_not_about_one_document_ends_the_fetch(size):
+    script = Script(stubbed(doc("a", x=stub(size))), couch_error(401, "unauthorized", "who are you"))
+    with pytest.raises(ExceptionGroup) as caught:
+        await fetch(script, Wanted("a", ["2-y"]))
+    assert isinstance(caught.value.exceptions[0], errors.Unauthorized)

@@ -175,7 +175,7 @@ async def test_small_attachments_of_many_documents_come_inline():
 async def test_what_a_server_leaves_as_a_stub_is_fetched_as_bytes():
     server = Server(
         {
-            "POST _bulk_get": lambda r: given(doc("a", x=stub()), doc("b", **{"ü/+": stub()})),
+            "POST _bulk_get": lambda r: given(doc("a", x=stub(2)), doc("b", **{"ü/+": stub(2)})),
             "GET a/x": b"\x00a",
             "GET b/%C3%BC%2F%2B": b"\x00b",
         }
@@ -224,7 +224,7 @@ async def test_attachments_that_the_target_holds_stay_stubs():
 async def test_a_document_whose_attachment_is_gone_meanwhile_is_refused():
     server = Server(
         {
-            "POST _bulk_get": lambda r: given(doc("a", x=stub()), doc("b", x=stub())),
+            "POST _bulk_get": lambda r: given(doc("a", x=stub()), doc("b", x=stub(1))),
             "GET a/x": (404, {"error": "not_found", "reason": "missing"}),
             "GET b/x": b"B",
         }

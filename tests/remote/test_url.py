@@ -107,6 +107,11 @@ def test_a_path_survives_the_http_client_unchanged(doc_id, database):
     assert url.params["rev"] == doc_id
 
 
+def test_an_attachment_without_a_name_has_no_path_since_that_would_be_the_document_s():
+    with pytest.raises(BadRequest, match="must not be empty"):
+        attachment_path("a", "")
+
+
 def test_a_query_holds_text_as_it_is_and_the_rest_as_json():
     assert query({"since": "1-a b", "open_revs": ["1-x"], "revs": True, "limit": 5}) == (
         "since=1-a%20b&open_revs=%5B%221-x%22%5D&revs=true&limit=5"

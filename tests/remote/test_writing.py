@@ -11,9 +11,11 @@ import trio
 import trio.testing
 
 from couchette import errors
+from couchette.document.attachment import gzip
 from couchette.remote.contents import RemoteContent
 from couchette.remote.hosts import host_of
 from couchette.remote.writing import Writer
+from couchette.wire import stubs
 from couchette.wire.content import ContentGone
 from couchette.wire.multipart_docs import read_related
 from couchette.wire.transfer import Refusal
@@ -112,7 +114,7 @@ async def test_a_document_that_the_server_refuses_by_itself_is_told(status):
     assert await write(script, doc(Source())) == [Refusal("a", "2-y", "no", "because")]
 
 
-@pytest.mark.parametrize("status", [400, 415])
+@pytest.mark.parametrize("status", [400, 414, 415])
 async def test_a_server_without_multipart_gets_it_inline(status):
     script = Script(couch_error(status, "bad_content_type", "no"), answer(201, []))
     assert await write(script, doc(Source())) == []
@@ -121,9 +123,45 @@ async def test_a_server_without_multipart_gets_it_inline(status):
     assert sent["_attachments"]["old"]["stub"] is True
 
 
+def packed(length):
+    one = doc(Source())
+    one["_attachments"] = {
+        "bomb": {"content_type": "text/x", "revpos": 2, "length": length, "encoding": "gzip", "data": gzip(bytes(9000))}
+    }
+    return one
+
+
+async def test_gzip_that_becomes_far_longer_than_it_says_goes_as_it_is(monkeypatch):
+    monkeypatch.setattr(stubs, "ATTACHMENT_UNPACKED_BYTES", 1000)
+    script = Script(answer(201, []), answer(201))
+    assert await write(script, packed(8000), packed(7999)) == []
+    assert [request.method for request in script.requests] == ["POST", "PUT"]
+    sent = read_related(script.requests[1].headers["content-type"], script.requests[1].content)
+    assert (
+        sent["_attachments"]["bomb"].items() >= {"encoding": "gzip", "length": 7999, "data": gzip(bytes(9000))}.items()
+    )
+    script = Script(couch_error(415, "bad_content_type", "no"))
+    [refusal] = await write(script, packed(10))
+    assert (refusal.id, refusal.error) == ("a", "too_large")
+    assert "'bomb' is too large" in refusal.reason
+
+
 async def test_a_server_that_refuses_it_inline_too_has_refused_it():
     script = Script(couch_error(415, "bad_content_type", "no"), couch_error(413, "too_large", "x"))
     assert await write(script, doc(Source())) == [Refusal("a", "2-y", "too_large", "x")]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_a_document_for_which_the_server_refuses_the_whole_is_refused_alone(status):
+    def response(request):
+        ids = [one["_id"] for one in json.loads(request.content)["docs"]]
+        asked.append("".join(ids))
+        return couch_error(status, "bad", "bad") if "b" in ids else answer(201, [])
+
+    asked: list = []
+    docs = [{"_id": doc_id, "_rev": "1-x", "_revisions": {"start": 1, "ids": ["x"]}} for doc_id in "abcd"]
+    assert await write(Script(*[response] * 5), *docs) == [Refusal("b", "1-x", "bad", "bad")]
+    assert asked == ["abcd", "ab", "a", "b", "cd"]
 
 
 async def test_a_dangling_stub_is_raised():

@@ -103,6 +103,21 @@ def test_a_transaction_cannot_replicate_live(near, far):
         near.replicate_to(far, live=True)
 
 
+def test_in_the_child_of_a_fork_nobody_waits_for_it(near, far, monkeypatch):
+    with near.replicate_to(far, live=True) as handle:
+        assert handle.wait_until_synced(60)
+        with monkeypatch.context() as forked:
+            forked.setattr("couchette.replication.runner.os.getpid", lambda: -1)
+            handle.cancel()
+            assert handle.join() is True
+            for call in (handle.retry, handle.wait_until_synced):
+                with pytest.raises(StoreError, match="another process"):
+                    call()
+        near["later"] = {}
+        assert handle.wait_until_synced(60)
+        assert "later" in far
+
+
 def test_files_are_opened_for_it_and_closed_again(tmp_path):
     with Database(tmp_path / "a.couchette") as db:
         db["a"] = {}

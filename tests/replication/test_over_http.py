@@ -155,6 +155,18 @@ async def test_attachments_come_down_once(app, served):
     assert leaves(near.peer) == leaves(served)
 
 
+@pytest.mark.parametrize("size", [3, limits.ATTACHMENT_INLINE_BYTES_MAX + 1])
+async def test_attachments_whose_name_is_empty_come_up_and_down(app, served, size):
+    near, far = local(), local()
+    content = {"data": b"x" * size, "content_type": "image/png"}
+    put(
+        near, {"_id": "a", "_attachments": {"": content, "other": content}}, {"_id": "b", "_attachments": {"": content}}
+    )
+    assert (await replicate(near, remote(app))).ok
+    assert (await replicate(remote(app), far)).ok
+    assert leaves(near) == leaves(served) == leaves(far)
+
+
 async def test_a_server_that_lost_an_attachment_s_parent_gets_it_in_full(app, served):
     class Lying(Wrapped):
         """Names an ancestor whose attachments it does not have."""
@@ -221,6 +233,12 @@ async def test_a_missing_database_is_named(app):
         await replicate(local(), remote(app, "nowhere"))
     with pytest.raises(DatabaseNotFound):
         await replicate(remote(app, "nowhere"), local(), create_target=True)
+
+
+async def test_a_dry_run_says_that_it_creates_no_target(app, environment):
+    with pytest.raises(DatabaseNotFound, match="dry run does not create http://server/nowhere"):
+        await replicate(local(), remote(app, "nowhere"), create_target=True, dry_run=True)
+    assert "nowhere" not in environment
 
 
 async def test_a_target_is_created_on_demand(app, environment):

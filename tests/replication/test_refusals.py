@@ -65,6 +65,20 @@ async def test_a_refused_document_is_listed_with_its_reason_and_offered_again():
     assert (await replicate(source, target)).docs_read == 0
 
 
+@pytest.mark.parametrize("rows", [5, "x", {}, [5], [None], [{"id": 1, "rev": 2}], [{"id": "a", "rev": "1-x"}]])
+async def test_a_list_in_another_form_is_as_good_as_none(rows):
+    source, target = local(), Guarded(local(), "b")
+    put(source, {"_id": "a"}, {"_id": "b"})
+    await replicate(source, target)
+    (listed,) = [
+        row["doc"] for row in pool_of(source).read(store.local_docs, include_docs=True) if "refused" in row["id"]
+    ]
+    pool_of(source).write(store.put, {**listed, "refused": rows})
+    put(source, {"_id": "c"})
+    result = await replicate(source, target)
+    assert (result.docs_written, result.refused) == (1, ())
+
+
 async def test_a_server_that_does_not_name_the_revision_is_understood():
     source, target = local(), Guarded(local(), "a", named=False)
     (put_a,) = put(source, {"_id": "a"})

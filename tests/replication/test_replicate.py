@@ -304,6 +304,19 @@ async def test_a_checkpoint_of_the_database_that_was_there_before_does_not_count
     assert leaves(source).keys() <= leaves(target.peer).keys()
 
 
+@pytest.mark.parametrize("odd", [5, "x", [1], {"target": 5}])
+async def test_a_checkpoint_whose_incarnations_are_odd_does_not_count(odd):
+    source, target = local(), local()
+    put(source, *numbered(0, 3))
+    await replicate(source, target)
+    doc = pool_of(target).read(store.get, _checkpoint_id(target))
+    pool_of(target).write(store.put, {**doc, "incarnations": odd})
+    put(source, {"_id": "later"})
+    result = await replicate(source, target)
+    assert (result.start_seq, result.docs_written) == (0, 1)
+    assert leaves(source) == leaves(target)
+
+
 @pytest.mark.parametrize(
     ("start_time", "update_seq", "incarnation"),
     [

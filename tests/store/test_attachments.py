@@ -9,8 +9,9 @@ import pytest
 
 from couchette import Database
 from couchette.document.attachment import gzip
-from couchette.errors import BadContentType, BadRequest, Conflict, MissingStub, NotFound
+from couchette.errors import BadContentType, BadRequest, Conflict, MissingStub, NotFound, TooLarge
 from couchette.limits import ATTACHMENT_CHUNK_BYTES
+from couchette.store import content
 
 HELLO = {"content_type": "text/plain", "data": "aGVsbG8="}
 HI = {"content_type": "image/png", "data": b"hi"}
@@ -182,6 +183,14 @@ def test_a_tombstone_may_carry_attachments(db):
         db.get_attachment("a", "x")
 
 
+def test_an_empty_name_is_taken_with_its_document_as_couchdb_does_but_not_by_itself(db):
+    rev = db.put({"_id": "a", "_attachments": {"": HI}})["rev"]
+    assert db.get_attachment("a", "").data == b"hi"
+    with pytest.raises(BadRequest, match="must not be empty"):
+        db.put_attachment("a", "", b"x", rev=rev)
+    assert "_attachments" not in db.get("a", rev=db.remove_attachment("a", "", rev)["rev"])
+
+
 # -- Content --------------------------------------------------------------------------------------
 
 
@@ -345,6 +354,60 @@ def test_bad_uploads_are_refused_and_store_nothing(db, change, kind):
         db.put_attachment(**{"id": "a", "name": "x", **change})
     assert db.info()["update_seq"].startswith("0-")
     assert stored(db) == (0, 0)
+
+
+BOMB = gzip(bytes(3000))
+"""Whoever uploads gzip may say that it is shorter than this."""
+
+
+@pytest.fixture
+def bombs(db, monkeypatch):
+    """A database where 5000 bytes may be unpacked that no stub told of, and four times 3000 such bytes."""
+    monkeypatch.setattr(content, "ATTACHMENT_UNPACKED_BYTES", 5000)
+    db.put_attachment("a", "x", BOMB, encoding="gzip")
+    db.put({"_id": "b", "_attachments": {name: {"data": BOMB, "encoding": "gzip", "length": 1} for name in "xy"}})
+    db.put({"_id": "c", "_attachments": {"x": {"data": BOMB + b"\0", "encoding": "gzip", "length": 3000}}})
+    return db
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda db: db.get("b", attachments=True),
+        lambda db: db.get("b", attachments=True, open_revs="all"),
+        lambda db: db.all_docs(keys=["a", "b"], include_docs=True, attachments=True),
+        lambda db: db.changes(include_docs=True, attachments=True),
+        lambda db: db.query(lambda doc: [(doc["_id"], None)], include_docs=True, attachments=True),
+    ],
+)
+def test_uploaded_gzip_that_becomes_too_long_is_not_read_with_its_document(bombs, read):
+    with pytest.raises(TooLarge, match="too large to be unpacked in memory") as caught:
+        read(bombs)
+    assert caught.value.status == 413
+    assert "Read it by itself" in caught.value.hint
+
+
+def test_of_many_documents_those_that_become_too_long_are_errors(bombs):
+    results = bombs.bulk_get([{"id": "a"}, {"id": "b"}, {"id": "c"}], attachments=True)["results"]
+    assert [result["docs"][0].get("error", {}).get("error") for result in results] == [None, "too_large", None]
+
+
+def test_uploaded_gzip_that_becomes_too_long_is_read_by_itself_or_as_it_is_stored(bombs):
+    bombs.put_attachment("d", "x", gzip(bytes(9000)), encoding="gzip")
+    with pytest.raises(TooLarge, match="'x' is too large"):
+        bombs.get_attachment("d", "x")
+    assert bombs.open_attachment("d", "x").read() == bytes(9000)
+    assert bombs.get_attachment("d", "x", encoded=True).data == gzip(bytes(9000))
+    assert bombs.get("b", attachments=True, binary=True)["_attachments"]["y"]["data"] == BOMB
+
+
+def test_what_a_stub_tells_is_unpacked_whatever_its_size(bombs):
+    for _ in range(2):  # Each read has its own bound.
+        assert bombs.get("a", attachments=True)["_attachments"]["x"]["data"] == b64encode(bytes(3000)).decode()
+    assert bombs.all_docs(keys=["a", "c", "c"], include_docs=True, attachments=True)["rows"][2]["doc"]["_id"] == "c"
+    data = b"x" * 9000
+    bombs.put({"_id": "e", "_attachments": {name: {"content_type": "text/plain", "data": data} for name in "xyz"}})
+    assert b64encode(data).decode() == bombs.get("e", attachments=True)["_attachments"]["z"]["data"]
 
 
 @pytest.mark.parametrize("data", [bytearray(b"hi"), memoryview(b"hi")])

@@ -11,7 +11,7 @@ import pytest
 from couchette import Database, store
 from couchette.errors import BadRequest, Conflict, IllegalDocId, InvalidRev, MissingStub, NotFound, QueryParseError
 from couchette.merging import newest_by, three_way
-from couchette.store import schema
+from couchette.store import content, schema
 
 
 def graft(db, *revisions, id="a"):
@@ -430,6 +430,39 @@ def test_copy_writes_a_revision_under_another_id_with_its_attachments(with_files
     assert copied["rev"].startswith("2-")
     assert with_files.get_attachment("b", "only").data == b"only"
     assert with_files.conflicts()[0]["id"] == "a"
+
+
+def test_copying_and_resolving_do_not_read_the_content_of_attachments(with_files, monkeypatch):
+    """It may be larger than memory, and others wait for the lock meanwhile."""
+
+    def read(conn, att):
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(content, "read", read)
+        with_files.copy("a", "b", rev="1-a")
+        with_files.resolve("a", keep="1-a")
+    for doc in ("a", "b"):
+        assert with_files.get_attachment(doc, "only").data == b"only"
+    assert with_files.get("b", att_encoding_info=True)["_attachments"] == {
+        name: {**member, "revpos": 1}
+        for name, member in with_files.get("a", att_encoding_info=True)["_attachments"].items()
+    }
+    with_files.compact()
+    assert (with_files.get_attachment("b", "f").data, with_files.verify()) == (b"losing", [])
+
+
+def test_a_merge_that_gives_content_another_type_has_it_stored_as_any_of_that_type(with_files):
+    graft(with_files, ("2-z", {"_attachments": {"y": {"content_type": "image/x", "data": b"other"}}}))
+
+    def merge(leaves, ancestor):
+        listed = next(leaf["_attachments"] for leaf in leaves if "y" in leaf["_attachments"])
+        return {"_attachments": {"y": {**listed["y"], "content_type": "text/plain"}}}
+
+    with_files.resolve("a", merge=merge)
+    shown = with_files.get("a", att_encoding_info=True)["_attachments"]["y"]
+    assert (shown["content_type"], shown["encoding"], shown["length"]) == ("text/plain", "gzip", 5)
+    assert with_files.get_attachment("a", "y").data == b"other"
 
 
 def test_copy_refuses_what_is_not_there(db):

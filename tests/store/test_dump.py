@@ -78,9 +78,11 @@ def answers(db):
     info = {name: value for name, value in db.info().items() if name not in ("sizes", "db_name")}
     changes = db.changes(style="all_docs", include_docs=True, conflicts=True, attachments=True)
     docs = {}
-    for id in (row["id"] for row in changes["results"]):
+    for change in changes["results"]:
+        id = change["id"]
+        shown = {"rev": change["changes"][0]["rev"]} if change.get("deleted") else {"meta": True}
         docs[id] = [db.get(id, open_revs="all", revs=True, attachments=True, binary=True)]
-        docs[id].append(db.get(id, latest=True, meta=True, local_seq=True))
+        docs[id].append(db.get(id, latest=True, local_seq=True, **shown))
         for row in docs[id][0]:
             start, ids = row["ok"]["_revisions"].values()
             for rev in (f"{start - depth}-{one}" for depth, one in enumerate(ids)):
@@ -91,7 +93,8 @@ def answers(db):
             local.append(db.get(id))
         except NotFound:
             local.append(None)
-    return [info, changes, docs, local, db.purged_infos(), db.all_docs(include_docs=True, update_seq=True)]
+    settings = [db.get_revs_limit(), db.get_purged_infos_limit(), db.get_security()]
+    return [info, changes, docs, local, settings, db.purged_infos(), db.all_docs(include_docs=True, update_seq=True)]
 
 
 CAT = ("edit", "a", {}, False, None)
@@ -136,6 +139,19 @@ def sealed(lines):
     trailer = json.loads(lines[-1])
     trailer |= {"end": len(lines) - 1, "sha256": hashlib.sha256(b"".join(lines[:-1])).hexdigest()}
     return [*lines[:-1], json.dumps(trailer).encode()]
+
+
+def test_how_much_of_the_log_of_purges_is_kept_comes_along(tmp_path):
+    with Database(":memory:") as db:
+        assert b"purged_infos_limit" not in dumped(db)
+        db.set_purged_infos_limit(5)
+        dump = dumped(db)
+    couchette.load(io.BytesIO(dump), tmp_path / "new")
+    with Database(tmp_path / "new") as restored:
+        assert restored.get_purged_infos_limit() == 5
+    bent = [line.replace(b'"purged_infos_limit":5', b'"purged_infos_limit":"5"') for line in dump.splitlines(True)]
+    with pytest.raises(StoreError, match="cannot be read"):
+        couchette.load(bent, tmp_path / "bent")
 
 
 def test_replication_goes_on_where_it_was(tmp_path):

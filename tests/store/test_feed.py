@@ -144,7 +144,8 @@ def test_any_other_since_is_refused(fed, since):
 
 
 @pytest.mark.parametrize(
-    "options", [{"style": "nope"}, {"limit": "x"}, {"limit": True}, {"doc_ids": "ab"}, {"doc_ids": [5]}]
+    "options",
+    [{"style": "nope"}, {"limit": "x"}, {"limit": True}, {"doc_ids": "ab"}, {"doc_ids": [5]}, {"seq_interval": "x"}],
 )
 def test_other_bad_options_are_refused(fed, options):
     with pytest.raises(BadRequest):

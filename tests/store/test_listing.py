@@ -125,6 +125,18 @@ def test_bad_options_are_refused(listed, options):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("keys", ["abc", b"abc", 5], ids=repr)
+def test_keys_that_are_no_list_are_refused(listed, keys):
+    with pytest.raises(BadRequest, match="must be an array") as caught:
+        listed.all_docs(keys=keys)
+    assert (caught.value.status, caught.value.error) == (400, "bad_request")
+    assert repr(keys) in caught.value.hint
+
+
+def test_a_key_beside_keys_means_nothing_as_in_couchdb(listed):
+    assert listed.all_docs(key="a", keys=["b"])["rows"] == listed.all_docs(keys=["b"])["rows"]
+
+
 @pytest.mark.parametrize(
     "options", [{"key": "\ud800"}, {"keys": ["\ud800"]}, {"start_key": "\ud800"}, {"end_key": "\ud800"}]
 )

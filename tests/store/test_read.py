@@ -68,6 +68,13 @@ def test_a_deleted_document_says_so_and_its_tombstone_is_there(db):
     assert db.get("a", rev=gone, revs=True)["_deleted"] is True
 
 
+def test_latest_shows_a_tombstone_only_beside_a_rev(db):
+    gone = db.remove("a", db.put({"_id": "a"})["rev"])["rev"]
+    with pytest.raises(NotFound, match="deleted"):
+        db.get("a", latest=True)
+    assert db.get("a", rev="1-x", latest=True)["_rev"] == gone
+
+
 def test_open_revs_all_is_every_leaf_ascending(tree):
     assert revs(tree.get("a", open_revs="all")) == ["2-d", "2-e", "3-c"]
     with pytest.raises(NotFound):

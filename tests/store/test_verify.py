@@ -51,6 +51,15 @@ BENT = {
         "The count of deleted documents is 0, but there are 1.",
     ),
     "a revs_limit of nothing": ("UPDATE meta SET revs_limit=0", "revs_limit is 0; it must be a positive integer."),
+    "no uuid": ("UPDATE meta SET uuid=''", "The uuid is ''; sequences end with it"),
+    "a uuid that ends a sequence": ("UPDATE meta SET uuid='a-b'", "The uuid is 'a-b'"),
+    "_security that is no JSON": ("UPDATE meta SET security='{'", "The _security object cannot be read: "),
+    "_security of other bytes": ("UPDATE meta SET security=x'ff'", "The _security object cannot be read: "),
+    "_security that is a list": ("UPDATE meta SET security='[]'", "_security is []; it must be an object."),
+    "an id that is no text": (
+        "UPDATE docs SET id=CAST(x'ff' AS TEXT) WHERE id='gone'",
+        "There is text that is not UTF-8: ",
+    ),
     "a wrong count of conflicts": (
         "UPDATE meta SET conflict_count=0",
         "The count of conflicted documents is 0, but there are 1.",

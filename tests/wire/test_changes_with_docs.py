@@ -63,3 +63,11 @@ def test_the_end_of_a_page_tells_where_the_next_begins(end, last_seq):
 )
 def test_without_such_an_end_the_page_is_read_first(end):
     assert unread_changes(page(ORDINARY, end=end)) is None
+
+
+@pytest.mark.parametrize("odd", ['"\\ud83d"', "[" * 3000 + "]" * 3000], ids=["surrogate", "levels"])
+def test_a_document_that_nobody_can_read_is_left_to_be_fetched(odd):
+    spoilt = ORDINARY.replace('"id":"a"', '"id":"b"').replace('"n":1', f'"n":{odd}')
+    read = read_changes_with_docs(page(ORDINARY, spoilt))
+    assert (read.leaves, read.pending) == ({"a": [REV], "b": [REV]}, 3)
+    assert "b" not in read.docs

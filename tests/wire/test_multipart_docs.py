@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from couchette.errors import BadRequest, NotCouchDB
 from couchette.wire.content import streamed
-from couchette.wire.multipart import Multipart, json_part, related, streamed_related, write
+from couchette.wire.multipart import json_part, streamed_related
 from couchette.wire.multipart_docs import read_related, read_rows
+from tests.wire.multiparts import Multipart, related, write
 
 contents = st.binary(max_size=200)
 entries = st.one_of(

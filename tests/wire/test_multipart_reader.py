@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from couchette.errors import BadRequest
-from couchette.wire.multipart import Multipart, Part, write
+from couchette.wire.multipart import Part
 from couchette.wire.multipart_reader import HEAD_BYTES_MAX, Data, End, Head, MultipartParser, boundary_of
+from tests.wire.multiparts import Multipart, write
 
 # Content made of what delimiters are made of, so that near misses are common.
 contents = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"--", b"-", b"b", b"--b", b"\x00\xff", b" "])).map(

@@ -7,6 +7,8 @@ import gzip
 
 import pytest
 
+from couchette.errors import TooLarge
+from couchette.wire import stubs
 from couchette.wire.stubs import fill, inlined, needed_attachments
 
 
@@ -51,6 +53,18 @@ def test_bytes_that_only_claim_to_be_gzip_go_on_as_they_are():
     one = doc(a=3)
     one["_attachments"]["a"] = {"data": b"no gzip", "encoding": "gzip"}
     assert inlined(one)["_attachments"]["a"] == {"data": base64.b64encode(b"no gzip").decode()}
+
+
+def test_bytes_that_become_far_longer_than_they_say_are_not_unpacked(monkeypatch):
+    monkeypatch.setattr(stubs, "ATTACHMENT_UNPACKED_BYTES", 1000)
+    one = doc(a=3)
+    entry = {"data": gzip.compress(bytes(5000)), "encoding": "gzip"}
+    one["_attachments"]["a"] = {**entry, "length": 4000}
+    assert len(inlined(one)["_attachments"]["a"]["data"]) > 5000
+    for length in (3999, 10, None, "4000", -1):
+        one["_attachments"]["a"] = {**entry, "length": length}
+        with pytest.raises(TooLarge, match="'a' is too large"):
+            inlined(one)
 
 
 def test_a_document_without_bytes_is_sent_as_it_is():

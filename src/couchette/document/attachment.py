@@ -65,18 +65,25 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Content that the database has, by its key there."""
+
+    att: int
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
-    """Content that was taken in as a stream: what an attachment's ``data`` may be instead of bytes.
+    """Content that was taken in as a stream, or is there already: what an attachment's ``data`` may be beside bytes.
 
     Attributes:
-        stored: the bytes to store, or where they are stored already, the key of their upload.
+        stored: the bytes to store, or where they are stored already, the key of their upload, or of their content.
         digest: raw md5 of the stored bytes.
         size: how many bytes are stored.
         length: how many bytes were given.
         encoding: as in :class:`Attachment`.
     """
 
-    stored: bytes | int
+    stored: bytes | int | Kept
     digest: bytes
     size: int
     length: int
@@ -85,11 +92,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Content on its way in: the bytes to store, or the key of their upload, and what is known of them."""
+    """Content on its way in: the bytes to store, or where they are already, and what is known of them."""
 
     name: str
     content_type: str
-    stored: bytes | int
+    stored: bytes | int | Kept
     digest: bytes
     size: int
     length: int
@@ -149,16 +156,35 @@ def gzip_packer() -> zlib._Compress:
     return zlib.compressobj(8, zlib.DEFLATED, 31)
 
 
-def plain(stored: bytes, encoding: str | None) -> bytes:
-    """Undo the storage encoding."""
+def plain(stored: bytes, encoding: str | None, name: str, length_max: int) -> bytes:
+    """Undo the storage encoding of the attachment ``name``.
+
+    Raises BadRequest for what is no gzip, and TooLarge for what becomes longer than ``length_max``, before it does.
+    """
     if encoding != "gzip":
         return stored
-    try:
-        return zlib.decompress(stored, 47)
-    except zlib.error as exc:
-        raise BadRequest(
-            "The attachment is marked as gzip but is not.", "It was uploaded so; read it with encoded=True."
-        ) from exc
+    pieces: list[bytes] = []
+    room = min(length_max, SQLITE_INT_MAX - 1)
+    # There may be several members, one after the other, and zeros behind them.
+    while stored or not pieces:
+        unpacker = zlib.decompressobj(47)
+        try:
+            pieces.append(unpacker.decompress(stored, room + 1))
+        except zlib.error as exc:
+            raise not_gzip(name) from exc
+        room -= len(pieces[-1])
+        if room < 0:
+            hint = f"Unpacked it has more than {length_max} bytes. Read it by itself, as a stream, or as it is stored."
+            raise TooLarge(f"The attachment {name!r} is too large to be unpacked in memory.", hint)
+        if not unpacker.eof:
+            raise not_gzip(name)
+        stored = unpacker.unused_data.lstrip(b"\0")
+    return b"".join(pieces)
+
+
+def not_gzip(name: str) -> BadRequest:
+    """The error for an attachment that was uploaded as what it is not."""
+    return BadRequest("The attachment is marked as gzip but is not.", f"{name!r} was uploaded so; read it as stored.")
 
 
 def digest_text(digest: bytes) -> str:

@@ -51,15 +51,24 @@ class Intake:
         self._stored_md5 = md5(usedforsecurity=False)
         separate = self._packer is not None and self._announced_digest is not None
         self._given_md5 = md5(usedforsecurity=False) if separate else None
-        self._rest = bytearray()
+        self._held: list[Bytes] = []
+        self._held_bytes = 0
 
     @property
     def digest(self) -> bytes:
-        """The raw md5 of what was given out, or waits for its chunk to be complete."""
+        """The raw md5 of what was given out: of all of it, once it is finished."""
         return self._stored_md5.digest()
 
-    def feed(self, data: Any) -> list[Bytes]:
-        """Take the next bytes. Raises BadRequest for what is not bytes, or more than was announced."""
+    def feed(self, *pieces: Any) -> list[Bytes]:
+        """Take the next bytes; many small pieces are best given together.
+
+        Raises BadRequest for what is not bytes, or more than was announced.
+        """
+        for data in pieces:
+            self._take(data)
+        return self._give_out()
+
+    def _take(self, data: Any) -> None:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise self._invalid(f"The stream gave {type(data).__name__}; it must give bytes.")
         if isinstance(data, memoryview):
@@ -69,7 +78,7 @@ class Intake:
             raise BadRequest("attachment longer than expected", self._lengths(f"{self.length} or more"))
         if self._given_md5 is not None:
             self._given_md5.update(data)
-        return self._give_out(data if self._packer is None else self._packer.compress(data))
+        self._hold(bytes(data) if self._packer is None else self._packer.compress(data))
 
     def finish(self) -> list[Bytes]:
         """The chunks that are left; the last one may be short.
@@ -78,38 +87,40 @@ class Intake:
         """
         if self._announced_length is not None and self.length < self._announced_length:
             raise BadRequest("attachment shorter than expected", self._lengths(str(self.length)))
-        chunks = self._give_out(b"" if self._packer is None else self._packer.flush())
+        if self._packer is not None:
+            self._hold(self._packer.flush())
+        chunks = self._give_out()
+        if self._held:
+            chunks.append(self._cut(self._held_bytes))
         digest = self.digest if self._given_md5 is None else self._given_md5.digest()
         if self._announced_digest not in (None, digest):
             assert self._announced_digest is not None
             hint = f"{self.name!r} has {digest_text(digest)}, not {digest_text(self._announced_digest)} as announced."
             raise DigestMismatch("Possible message corruption.", hint)
-        if self._rest:
-            self.size += len(self._rest)
-            chunks.append(bytes(self._rest))
         return chunks
 
-    def _give_out(self, data: Bytes) -> list[Bytes]:
-        """The full chunks that these bytes complete. What cannot change any more is cut and not copied."""
-        self._stored_md5.update(data)
-        if self._rest:
-            self._rest += data
-            data = self._rest
-        elif not isinstance(data, bytes):
-            data = bytes(data)
-        whole = len(data) // ATTACHMENT_CHUNK_BYTES * ATTACHMENT_CHUNK_BYTES
-        view = memoryview(data)
-        starts = range(0, whole, ATTACHMENT_CHUNK_BYTES)
-        chunks: list[Bytes] = [view[start : start + ATTACHMENT_CHUNK_BYTES] for start in starts]
-        if data is self._rest:
-            if not whole:
-                view.release()
-                return []
-            self._rest = bytearray(view[whole:])
-        else:
-            self._rest += view[whole:]
-        self.size += whole
-        return chunks
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            self._held_bytes += len(data)
+
+    def _give_out(self) -> list[Bytes]:
+        """The full chunks that are held: parts of one block, which is copied together and digested at once."""
+        whole = self._held_bytes // ATTACHMENT_CHUNK_BYTES * ATTACHMENT_CHUNK_BYTES
+        if not whole:
+            return []
+        block = self._cut(whole)
+        return [block[start : start + ATTACHMENT_CHUNK_BYTES] for start in range(0, whole, ATTACHMENT_CHUNK_BYTES)]
+
+    def _cut(self, size: int) -> memoryview:
+        """The first bytes that are held, which cannot change any more and are digested; the others stay."""
+        held = memoryview(self._held[0] if len(self._held) == 1 else b"".join(self._held))
+        self._held, self._held_bytes = [], 0
+        self._hold(bytes(held[size:]))
+        block = held[:size]
+        self._stored_md5.update(block)
+        self.size += size
+        return block
 
     def _lengths(self, found: str) -> str:
         return f"{self.name!r} has {found} bytes, not {self._announced_length}."

@@ -22,6 +22,9 @@ from couchette.remote.url import without_credentials
 DATABASE_MISSING = "Database does not exist."
 """CouchDB's words for it, by which our tree knows it; PouchDB's server says ``no_db_file``, as CouchDB 1 did."""
 
+UNREADABLE = "unreadable"
+"""The error word of an answer that has the form of CouchDB's, and JSON in it that cannot be read."""
+
 
 def read_json(response: httpx.Response, url: str, credentials_remedy: str, tries: int = 1) -> Any:
     """The body of a good answer; a bad one is raised. ``url`` has no credentials: it is shown.
@@ -45,6 +48,8 @@ def read_json(response: httpx.Response, url: str, credentials_remedy: str, tries
     if reason == "no_db_file":
         reason = DATABASE_MISSING
     kind = type(from_answer(response.status_code, error, reason))
+    if "error" not in body:  # A proxy's answer, most likely.
+        error = kind.default_error
     raise from_answer(response.status_code, error, reason, _hint(kind, url, credentials_remedy, tries))
 
 
@@ -58,6 +63,9 @@ def _body_without_json(response: httpx.Response, url: str, cause: CouchetteError
     if response.status_code in (401, 403, 413, 429) or response.status_code >= 500:
         return {}
     kind = response.headers.get("content-type", "no content type")
+    if not response.is_error and "json" in kind and response.content[:1] in (b"{", b"["):
+        # JavaScript may hold half a pair of surrogates, and Erlang numbers of any length.
+        raise NotCouchDB("The answer cannot be read.", f"{url}: {cause.hint}", error=UNREADABLE) from cause
     raise NotCouchDB(
         "The URL does not answer as CouchDB.",
         f"{url} answered {response.status_code} with {kind} instead of JSON; check the address.",

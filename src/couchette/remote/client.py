@@ -35,6 +35,7 @@ from couchette.remote.direct import DirectTransport
 from couchette.remote.hosts import Host, host_of
 from couchette.remote.repeats import FREELY, IN_TROUBLE, Repeats, asked_pause_s
 from couchette.remote.request_body import Body, RequestBody
+from couchette.remote.straight import LARGE
 from couchette.remote.tls import make_context, tls_failure
 from couchette.remote.url import DatabaseUrl, origin_of, query
 
@@ -62,6 +63,8 @@ class Request:
     waiting: bool = False
     """Whether the server answers when there is something to say, as a live feed does."""
     repeats: Repeats = FREELY
+    large: bool = False
+    """Whether the answer is so large that it is worth a connection of its own (:mod:`couchette.remote.straight`)."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +280,7 @@ class Client:
             headers={**self._headers, **request.headers, **credentials},
             content=body if callable(request.content) else request.content,
             timeout=httpx.Timeout(silence_s, pool=None),  # It may wait for a connection as long as the others take.
+            extensions={LARGE: True} if request.large else {},
         )
         built.stream = body
         try:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final
 
 import anyio
 
 from couchette import limits
-from couchette.errors import NotFound, RemoteError, Unreachable
+from couchette.errors import CouchetteError, RemoteError, Unreachable
 from couchette.remote.client import Answer, Client, Request
 from couchette.remote.hosts import pause_s
 from couchette.remote.url import attachment_path
 from couchette.wire.content import ContentGone
+
+NOT_GIVEN: Final = frozenset({400, 403, 404, 410, 414, 415, 500})
+"""Answers to the GET of one attachment that are about this one: its document must not keep others waiting."""
+
+_LENGTH: Final = "An attachment is not as long as announced."
+_WRONG: Final[dict[str, Any]] = {"status": RemoteError.default_status, "error": RemoteError.default_error}
 
 
 class RemoteContent:
@@ -32,7 +39,10 @@ class RemoteContent:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Read from the beginning. A line that breaks is met by reading on, as long as each try gets further."""
+        """Read from the beginning. A line that breaks is met by reading on, as long as each try gets further.
+
+        Raises ContentGone for what is not as long as announced, too.
+        """
         async with aclosing(self._chunks()) as chunks:
             yield chunks
 
@@ -48,20 +58,24 @@ class RemoteContent:
                     async for chunk in answer.chunks:
                         fresh = chunk[skipped:]
                         skipped -= len(chunk) - len(fresh)
+                        position += len(fresh)
+                        if position > self.length:
+                            break
                         if fresh:
-                            position += len(fresh)
                             yield fresh
                 if position < self.length:
-                    raise Unreachable("The database cannot be reached.", f"{self._shown} ended at byte {position}.")
-            except NotFound as exc:
-                raise ContentGone(exc.reason, exc.hint) from exc
-            except Unreachable:
+                    raise ContentGone(_LENGTH, f"{self._shown} ended at byte {position}.", **_WRONG)
+            except (ContentGone, Unreachable):
                 failures = failures + 1 if position == begun_at else 1
                 if failures > limits.HTTP_RETRIES:
                     raise
                 await anyio.sleep(pause_s(failures))
+            except CouchetteError as exc:
+                if exc.status not in NOT_GIVEN:
+                    raise
+                raise ContentGone(exc.reason, exc.hint, status=exc.status, error=exc.error) from exc
         if position != self.length:
-            raise RemoteError("An attachment is not as long as announced.", f"{self._shown}: {position} bytes.")
+            raise ContentGone(_LENGTH, f"{self._shown}: {position} bytes.", **_WRONG)
 
     def _check_encoding(self, answer: Answer) -> None:
         encoding = answer.headers.get("content-encoding", "identity").lower()
@@ -74,7 +88,7 @@ class RemoteContent:
         headers = {"Accept": "*/*", "Accept-Encoding": self._encoding}
         if position and etag:
             headers |= {"Range": f"bytes={position}-", "If-Range": etag}
-        return Request("GET", self._address, headers)
+        return Request("GET", self._address, headers, large=True)
 
 
 def _to_be_skipped(answer: Answer, position: int) -> int:

@@ -1,26 +1,31 @@
 """How documents are fetched from a server: many at a time, and no attachment that the target holds.
 
 Documents come by ``_bulk_get`` with stubs first, which shows what is to be fetched at all. A server that lacks it (or
-cannot do it) is asked for each document by ``open_revs`` instead. The attachments that the target lacks follow:
+cannot do it) is asked for each document by ``open_revs`` instead. An answer that cannot be read, because a document
+has what JavaScript or Erlang can hold and others cannot, is asked for in halves, until that document is alone and
+refused. The attachments that the target lacks follow:
 
 * Small ones of many documents by another ``_bulk_get`` with ``atts_since``, as multipart, in which the bytes travel as
   they are; servers that only speak JSON answer with base64. Without ``_bulk_get`` by ``open_revs``, likewise.
-* What a server left out, and what is alone, by one GET each, as plain bytes.
+* What a server left out, and what is alone, by one GET each, as plain bytes. An empty name has no URL: such an
+  attachment comes with the others of its document, or the document is refused.
 * Large ones are not fetched here: a :class:`RemoteContent` takes their place, which the target reads as it writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import anyio
 
 from couchette import limits
-from couchette.errors import CouchetteError, NotFound
+from couchette.errors import CouchetteError, NotCouchDB
+from couchette.remote.answers import UNREADABLE
 from couchette.remote.client import JSON_TYPE, Client, Request
-from couchette.remote.contents import RemoteContent
+from couchette.remote.contents import NOT_GIVEN, RemoteContent
 from couchette.remote.url import attachment_path, doc_path, query
 from couchette.wire.multipart_docs import read_rows
 from couchette.wire.stubs import attachment_bytes, fill, needed_attachments, stubs
@@ -33,6 +38,8 @@ from couchette.wire.transfer import (
     read_bulk_get,
     read_open_revs,
 )
+
+Asked = TypeVar("Asked")
 
 NO_BULK_GET: Final = frozenset({400, 404, 405, 500, 501})
 """Answers to ``_bulk_get`` after which CouchDB's replicator asks for single documents."""
@@ -60,7 +67,15 @@ class _Heavy:
 
     @property
     def large(self) -> list[str]:
+        """Those to be streamed. Beside an empty name, which only comes with all others, there are none."""
+        if "" in self.needed:
+            return []
         return [name for name in self.needed if self.length_of(name) > limits.ATTACHMENT_INLINE_BYTES_MAX]
+
+    @property
+    def as_whole(self) -> bool:
+        """Whether it is fetched with its attachments, rather than these alone."""
+        return len(self.needed) > 1 or "" in self.needed
 
     @property
     def weight(self) -> int:
@@ -135,6 +150,9 @@ class Fetcher:
             answer, size = await self._load(request)
             fetched = read_open_revs(answer, "") if isinstance(answer, list) else read_bulk_get(answer)
             return replace(fetched, size=size)
+        except NotCouchDB as exc:
+            ask = partial(self._bulk_get, attachments=attachments)
+            return await self._in_halves(docs, ask, lambda entry: (entry["id"], entry["rev"]), exc)
         except CouchetteError as exc:
             if exc.status == NO_MULTIPART and self._accepted != JSON_TYPE:
                 self._accepted = JSON_TYPE
@@ -146,14 +164,33 @@ class Fetcher:
 
     async def _open_revs(self, wanted: Wanted) -> Fetched:
         """Fetch the revisions of one document, in requests whose paths servers accept."""
-        path = doc_path(wanted.id)
-        room = limits.URL_PATH_MAX - len(path)
-        answers: list[Fetched] = []
-        for revs in portions(wanted.revs, lambda rev: len(query({"": [rev]})), room):
-            params = {"revs": True, "latest": True, "open_revs": revs}
-            answer, size = await self._load(self._client.json_request("GET", path, params=params))
-            answers.append(replace(read_open_revs(answer, wanted.id), size=size))
-        return _together(answers)
+        room = limits.URL_PATH_MAX - len(doc_path(wanted.id))
+        cut = portions(wanted.revs, lambda rev: len(query({"": [rev]})), room)
+        return _together([await self._open_some_revs(wanted.id, revs) for revs in cut])
+
+    async def _open_some_revs(self, doc_id: str, revs: Sequence[str]) -> Fetched:
+        params = {"revs": True, "latest": True, "open_revs": revs}
+        try:
+            answer, size = await self._load(self._client.json_request("GET", doc_path(doc_id), params=params))
+        except NotCouchDB as exc:
+            return await self._in_halves(revs, partial(self._open_some_revs, doc_id), lambda rev: (doc_id, rev), exc)
+        return replace(read_open_revs(answer, doc_id), size=size)
+
+    async def _in_halves(
+        self,
+        asked: Sequence[Asked],
+        ask: Callable[[Sequence[Asked]], Awaitable[Fetched]],
+        key: Callable[[Asked], tuple[str, str]],
+        exc: NotCouchDB,
+    ) -> Fetched:
+        """Ask for what was asked in halves, down to the revision that cannot be read, which is refused alone."""
+        if exc.error != UNREADABLE:
+            raise exc
+        if len(asked) == 1:
+            doc_id, rev = key(asked[0])
+            return Fetched((), [Refusal(doc_id, rev, exc.error, str(exc))])
+        half = len(asked) // 2
+        return _together([await ask(asked[:half]), await ask(asked[half:])])
 
     async def _load(self, request: Request) -> tuple[Any, int]:
         """The JSON of an answer, or the rows of a multipart one, and how many bytes came."""
@@ -168,7 +205,7 @@ class Fetcher:
     async def _filled(self, portion: Sequence[_Heavy]) -> Fetched:
         """These documents with the data that the target lacks."""
         whole = [one for one in portion if one.needed and not one.large]
-        size = await self._fill_together(whole) if sum(len(one.needed) for one in whole) > 1 else 0
+        size = await self._fill_together(whole) if len(whole) > 1 or any(one.as_whole for one in whole) else 0
         sizes: list[int] = [size]
         async with anyio.create_task_group() as tasks:
             for one in portion:
@@ -187,7 +224,7 @@ class Fetcher:
         if self._bulk_get_works:
             answers.append(await self._bulk_get([_entry(one) for one in heavy], attachments=True))
         if not self._bulk_get_works:
-            several = [one for one in heavy if len(one.needed) > 1]
+            several = [one for one in heavy if one.as_whole]
             async with anyio.create_task_group() as tasks:
                 for one in several:
                     tasks.start_soon(self._open_rev_with_attachments, one, answers)
@@ -209,7 +246,7 @@ class Fetcher:
         answers.append(replace(read_open_revs(answer, one.doc["_id"]), size=size))
 
     async def _fill_large(self, one: _Heavy, names: Sequence[str]) -> None:
-        """Put a Content in the place of large attachments.
+        """Put a Content in the place of attachments that are large, or whose length must be looked at.
 
         What is stored compressed is moved so; how, and how long it is then, is not in the stub and is asked for.
         """
@@ -217,8 +254,8 @@ class Fetcher:
         params = {"rev": rev, "att_encoding_info": True}
         try:
             answer = await self._client.request("GET", doc_path(doc_id), params=params)
-        except NotFound as exc:
-            one.gone = Refusal(doc_id, rev, exc.error, exc.reason)
+        except CouchetteError as exc:
+            one.gone = _refusal(one, exc)
             return
         listed = answer.get("_attachments", {}) if isinstance(answer, dict) else {}
         for name in names:
@@ -231,15 +268,31 @@ class Fetcher:
             fill(one.doc, name, RemoteContent(self._client, doc_id, rev, name, length, compressed=compressed))
 
     async def _fill_single(self, one: _Heavy, name: str, sizes: list[int]) -> None:
-        """Fetch one attachment's content; a document purged meanwhile is noted as gone."""
+        """Fetch one attachment's content; a document whose content is not given is noted as gone."""
         doc_id, rev = one.key
+        if not name:
+            one.gone = Refusal(
+                doc_id, rev, "bad_request", "The source does not give the attachment with an empty name."
+            )
+            return
         try:
             data = await self._client.get_bytes(attachment_path(doc_id, name), params={"rev": rev})
-        except NotFound as exc:
-            one.gone = Refusal(doc_id, rev, exc.error, exc.reason)
+        except CouchetteError as exc:
+            one.gone = _refusal(one, exc)
         else:
+            if len(data) != one.doc["_attachments"][name].get("length", len(data)):
+                # The answer was cut off, or the source counts the bytes of a gzip that it unpacks for us.
+                await self._fill_large(one, [name])
+                return
             fill(one.doc, name, data)
             sizes.append(len(data))
+
+
+def _refusal(one: _Heavy, exc: CouchetteError) -> Refusal:
+    """What is noted of a document whose attachments the source does not give. Raises what is not about it alone."""
+    if exc.status not in NOT_GIVEN:
+        raise exc
+    return Refusal(*one.key, exc.error, exc.reason)
 
 
 def _entry(one: _Heavy) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def doc_path(doc_id: str) -> str:
 
 
 def attachment_path(doc_id: str, name: str) -> str:
-    """The path of an attachment below its database."""
+    """The path of an attachment below its database. Raises BadRequest for an empty name: its path is the document's."""
+    if not name:
+        raise BadRequest("Attachment name must not be empty.", f"It has no URL; read or write {doc_id!r} as a whole.")
     return f"{doc_path(doc_id)}/{quote_segment(name)}"
 
 

@@ -1,9 +1,10 @@
 """How documents are written to a server: in few requests, none larger than a server may take.
 
 Documents go by ``_bulk_docs`` with ``new_edits: false`` in requests of bounded size, small attachments inline as
-base64; stubs stand for what the target holds. A request that is too large all the same (413) is halved, down to the
-document that is. A document with a large attachment goes alone, as ``multipart/related``, straight from where its
-content is to the socket; a server that does not take that gets it inline, if it takes so much at once.
+base64; stubs stand for what the target holds. A request that is too large all the same (413), or that is refused as a
+whole because of one document (400), is halved, down to that document. A document with a large attachment goes alone,
+as ``multipart/related``, straight from where its content is to the socket; a server that does not take that gets it
+inline, if it takes so much at once.
 
 A server that cannot fill a stub says 412 (MissingStub), and the replication sends everything.
 """
@@ -14,7 +15,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from couchette import limits
-from couchette.errors import CouchetteError, TooLarge
+from couchette.errors import BadRequest, CouchetteError, TooLarge
 from couchette.remote.client import JSON_TYPE, Client, Request
 from couchette.remote.url import doc_path
 from couchette.wire.content import Content, ContentGone, streamed
@@ -22,8 +23,8 @@ from couchette.wire.multipart import StreamedMultipart, streamed_related
 from couchette.wire.stubs import encode
 from couchette.wire.transfer import Document, Refusal, portions, read_bulk_docs
 
-NO_MULTIPART: Final = frozenset({400, 405, 415, 501})
-"""Answers of a server that does not take ``multipart/related``, or perhaps does not take this document at all."""
+NO_MULTIPART: Final = frozenset({400, 405, 414, 415, 501})
+"""Answers of a server that does not take ``multipart/related``, or this path, or perhaps not this document at all."""
 REFUSED: Final = frozenset({401, 403, 413})
 """Answers to the PUT of one document that are about this document, as CouchDB's replicator reads them."""
 
@@ -40,20 +41,28 @@ class Writer:
         MissingStub stores nothing of the request that it answers, and means that the stubs must be replaced.
         """
         refused: list[Refusal] = []
-        encoded = [(doc, encode(doc)) for doc in docs if not streamed(doc)]
+        encoded: list[tuple[Document, bytes]] = []
+        alone = [doc for doc in docs if streamed(doc)]
+        for doc in docs:
+            if not streamed(doc):
+                try:
+                    encoded.append((doc, encode(doc)))
+                except (
+                    TooLarge
+                ):  # Its attachments are gzip that becomes far longer than they say. As it is, it is small.
+                    alone.append(doc)
         for portion in portions(encoded, lambda pair: len(pair[1]), limits.BATCH_BYTES):
             refused.extend(await self._write_portion(portion))
-        for doc in docs:
-            if streamed(doc):
-                refused.extend(await self._write_streamed(doc))
+        for doc in alone:
+            refused.extend(await self._write_streamed(doc))
         return refused
 
     async def _write_portion(self, portion: list[tuple[Document, bytes]]) -> list[Refusal]:
-        """One ``_bulk_docs``; where that is too large for the server, two halves, down to single documents."""
+        """One ``_bulk_docs``; where the server does not take that, two halves, down to single documents."""
         body = b'{"new_edits":false,"docs":[' + b",".join(encoded for _, encoded in portion) + b"]}"
         try:
             return read_bulk_docs(await self._client.request("POST", "_bulk_docs", body=body))
-        except TooLarge as exc:
+        except (BadRequest, TooLarge) as exc:
             if len(portion) == 1:
                 return [_refusal(portion[0][0], exc)]
             half = len(portion) // 2
@@ -70,11 +79,19 @@ class Writer:
             return [_refusal(doc, exc)]
         except CouchetteError as exc:
             if exc.status in NO_MULTIPART:
-                return await self._write_portion([(doc, encode(await _in_memory(doc)))])
+                return await self._write_inline(doc)
             if exc.status in REFUSED:
                 return [_refusal(doc, exc)]
             raise
         return []
+
+    async def _write_inline(self, doc: Document) -> list[Refusal]:
+        """Write one document with all its attachments as base64."""
+        try:
+            encoded = encode(await _in_memory(doc))
+        except TooLarge as exc:
+            return [_refusal(doc, exc)]
+        return await self._write_portion([(doc, encoded)])
 
 
 async def _sent(body: StreamedMultipart) -> AsyncGenerator[bytes, None]:

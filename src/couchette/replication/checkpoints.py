@@ -87,7 +87,8 @@ class Checkpoints:
         A new database has no checkpoint of its own. But a ``PUT`` meant for the old one, repeated by a client that
         waited for a server to come back, may have reached the new one.
         """
-        told = {} if doc is None else doc.get("incarnations") or {}
+        if doc is None or not isinstance(told := doc.get("incarnations") or {}, Mapping):
+            return None
         return None if any(told.get(side, one) != one for side, one in self._incarnations.items()) else doc
 
     async def _commit(self, peer: Peer, started: PeerInfo) -> None:

@@ -30,7 +30,6 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from couchette import limits, workers
 from couchette.document.stored import StoredDoc
-from couchette.errors import MissingStub, ReplicationFailed
 from couchette.merging import Resolver
 from couchette.replication.batching import Batch, BatchSize, Page, Portion, UnreadPage
 from couchette.replication.fetching import Fetching
@@ -38,9 +37,9 @@ from couchette.replication.options import Options
 from couchette.replication.peer import Peer
 from couchette.replication.refusals import Refusals
 from couchette.replication.status import Tally, Tracker
+from couchette.replication.writing import Writing
 from couchette.wire.checkpoint import Seq, same_place
-from couchette.wire.stubs import stubs
-from couchette.wire.transfer import ChangesPage, Document, Fetched, Refusal, UnreadChanges, Wanted
+from couchette.wire.transfer import ChangesPage, UnreadChanges, Wanted
 
 
 class Pipeline:
@@ -72,10 +71,8 @@ class Pipeline:
         self._options = options
         self._tally = tally
         self._tracker = tracker
-        self._refusals = refusals
         self._source_local = source_local
         self._target_empty = target_empty
-        self._resolve = resolve
         self._record = record
         self._check = check
         self._report = report
@@ -85,6 +82,17 @@ class Pipeline:
         """Whether the source is asked for documents with its changes."""
         self._processor = anyio.Lock()
         """Reading a page and writing documents take turns: side by side they would only fight for the interpreter."""
+        self._refusals = refusals
+        self._writing = Writing(
+            source,
+            target,
+            options,
+            tally=tally,
+            tracker=tracker,
+            refusals=refusals,
+            resolve=resolve,
+            processor=self._processor,
+        )
         self._under_way: deque[Batch] = deque()
         """Compared, and not yet written."""
         self._written = anyio.Event()
@@ -226,15 +234,7 @@ class Pipeline:
     ) -> None:
         try:
             async with portions, advances:
-                async for portion in portions:
-                    if self._options.dry_run:
-                        self._tally.would_move += [
-                            {"id": doc["_id"], "revs": [doc["_rev"]]} for doc in portion.fetched.docs
-                        ]
-                    else:
-                        await self._write_fetched(portion.fetched)
-                    if portion.ended is not None:
-                        self._advance(portion.ended, advances)
+                await self._writing.run(portions, lambda batch: self._advance(batch, advances))
         finally:
             self._written.set()
 
@@ -247,7 +247,7 @@ class Pipeline:
         tally.pending = changes.pending
         tally.missing_checked += sum(map(len, changes.leaves.values()))
         tally.missing_found += sum(len(wanted.revs) for wanted in batch.wanted) + len(batch.here)
-        self._settle_unwanted(batch)
+        self._writing.settle_unwanted(batch)
         if changes.leaves:
             self._report()
         if moved:
@@ -258,83 +258,6 @@ class Pipeline:
             if self._options.live and not any(later.page.changes.leaves for later in self._under_way):
                 self._tracker.became("idle")
             self._tracker.synced(batch.page.mark)
-
-    def _settle_unwanted(self, batch: Batch) -> None:
-        """What was refused once and is not missing any more came by another way."""
-        if self._refusals is None or not self._refusals.rows():
-            return
-        lacking = {(one.id, rev) for one in batch.wanted for rev in one.revs} | {
-            (doc.id, doc.rev) for doc in batch.here
-        }
-        for doc_id, revs in batch.page.changes.leaves.items():
-            for rev in revs:
-                if (doc_id, rev) not in lacking:
-                    self._refusals.forget(doc_id, rev)
-
-    async def _write_fetched(self, fetched: Fetched) -> None:
-        """Write documents; if the target cannot fill a stub, once more with all their data."""
-        self._tally.docs_read += len(fetched.docs)
-        self._missed(fetched.refused)
-        try:
-            await self._write_docs(fetched.docs)
-        except MissingStub:
-            await self._write_in_full(fetched.docs)
-
-    async def _write_docs(self, docs: Sequence[Document]) -> None:
-        if not docs:
-            return
-        async with self._processor:
-            refused = await self._target.write(docs)
-        self._tracker.heard()
-        self._tally.docs_written += len(docs) - len(refused)
-        if refused or (self._refusals is not None and self._refusals.rows()):
-            self._sort_out(docs, refused)
-        if self._resolve is not None and self._options.resolver is not None:
-            await self._resolve(self._options.resolver, list(dict.fromkeys(doc["_id"] for doc in docs)))
-
-    def _sort_out(self, docs: Sequence[Document], refused: Sequence[Refusal]) -> None:
-        """Remember what was refused, and forget what was taken. Some servers do not say which revision they mean."""
-        revs: dict[str, list[str]] = {}
-        for doc in docs:
-            revs.setdefault(doc["_id"], []).append(doc["_rev"])
-        keys = set()
-        for refusal in refused:
-            for rev in [refusal.rev] if refusal.rev is not None else revs.get(refusal.id, [None]):
-                keys.add((refusal.id, rev))
-                self._refused(replace(refusal, rev=rev), keep=True)
-        if self._refusals is not None:
-            for doc in docs:
-                if (doc["_id"], doc["_rev"]) not in keys:
-                    self._refusals.settle(doc)
-
-    def _missed(self, refused: Sequence[Refusal]) -> None:
-        """What the source did not give: purged since it was listed, or not given to us."""
-        for refusal in refused:
-            gone = refusal.error == "not_found"
-            if gone and self._refusals is not None and refusal.rev is not None:
-                self._refusals.forget(refusal.id, refusal.rev)
-            self._refused(refusal, keep=not gone)
-
-    def _refused(self, refusal: Refusal, *, keep: bool) -> None:
-        self._tally.refused.append(refusal)
-        if keep and self._refusals is not None:
-            self._refusals.add(refusal)
-        self._tracker.refuse(refusal)
-
-    async def _write_in_full(self, docs: Sequence[Document]) -> None:
-        """Write documents, of which those with stubs are fetched again as for a target that has nothing."""
-        await self._write_docs([doc for doc in docs if not stubs(doc)])
-        wanted = [Wanted(doc["_id"], [doc["_rev"]]) for doc in docs if stubs(doc)]
-        async with aclosing(self._source.fetch(wanted)) as portions:
-            async for fetched in portions:
-                self._missed(fetched.refused)
-                try:
-                    await self._write_docs(fetched.docs)
-                except MissingStub as exc:
-                    raise ReplicationFailed(
-                        "The target asks for attachments that were sent in full.",
-                        f"{self._target.label}: {exc}",
-                    ) from exc
 
     # -- Checkpoints ----------------------------------------------------------------------------------
 

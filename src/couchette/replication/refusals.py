@@ -24,6 +24,9 @@ _STATUSES: Final = {
 }
 """The HTTP status that an error word of a ``_bulk_docs`` row would have had alone."""
 
+_TEXTS: Final = ("id", "rev", "error", "reason")
+"""Members without which a row is none."""
+
 
 class Refusals:
     """The list of one replication; ``keeper`` is the side that stores it, under ``doc_id``."""
@@ -36,10 +39,12 @@ class Refusals:
         self._changed = False
 
     async def read(self) -> None:
-        """Read what earlier sessions left."""
+        """Read what earlier sessions left. A row in another form than ours, whoever wrote it, is none."""
         doc = await self._doc.read()
-        for row in () if doc is None else doc.get("refused", ()):
-            self._insert(row)
+        rows = None if doc is None else doc.get("refused")
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, Mapping) and all(isinstance(row.get(name), str) for name in _TEXTS):
+                self._insert(row)
 
     async def record(self) -> None:
         """Store the list if it changed; nothing is lost if a checkpoint is stored only after it."""
@@ -100,7 +105,7 @@ class Refusals:
                 del self._ids[doc_id]
 
     def _insert(self, row: Mapping[str, Any]) -> None:
-        key = (str(row["id"]), str(row["rev"]))
+        key = (row["id"], row["rev"])
         if key not in self._rows:
             self._ids[key[0]] = self._ids.get(key[0], 0) + 1
         self._rows[key] = dict(row)

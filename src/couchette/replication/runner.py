@@ -8,6 +8,7 @@ is something to cancel. (anyio's blocking portal waits forever when it is interr
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 import anyio
 
 from couchette import surroundings, workers
+from couchette.errors import StoreError
 from couchette.replication.live import LiveReplication, LiveSync, SyncStatus
 from couchette.replication.status import Outcome, Status
 
@@ -68,13 +70,18 @@ class Background:
         return self._live.status
 
     def cancel(self) -> None:
-        """End it, and wait for its end unless it is its own thread that calls. Raises what ended it before."""
+        """End it, and wait for its end unless it is its own thread that calls. Raises what ended it before.
+
+        In the child of a fork this and :meth:`join` do nothing: it runs in the parent.
+        """
         self._work.cancel()
         if threading.current_thread() is not self._thread:
             self.join()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for its end; False if ``timeout`` seconds pass first. Raises what ended it."""
+        if self._work.is_elsewhere:
+            return True
         self._thread.join(timeout)
         if self._thread.is_alive():
             return False
@@ -108,6 +115,8 @@ class Background:
 
     def _call(self, function: Callable[[], object]) -> None:
         """Have the loop's thread call a function, or call it here when the loop has ended."""
+        if self._work.is_elsewhere:
+            raise StoreError("The replication runs in another process.", "This one was forked; replicate here anew.")
         if not self._work.call_soon(function):
             self._thread.join()
             function()
@@ -145,6 +154,12 @@ class Work:
         self._run_soon: Callable[[Callable[[], object]], None] | None = None
         """Has the loop call a function; None while there is no loop."""
         self._scope: anyio.CancelScope | None = None
+        self._pid = os.getpid()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this process was forked from the one that runs it, whose threads it has not."""
+        return os.getpid() != self._pid
 
     def run(self) -> None:
         """Run it, in the thread that is made for it."""
@@ -171,6 +186,8 @@ class Work:
 
     def call_soon(self, function: Callable[[], object]) -> bool:
         """Have the loop call a function, as soon as it runs; False if it has ended. Any thread may call this."""
+        if self.is_elsewhere:  # Its lock may be held for ever, and its loop be woken for nothing.
+            return False
         with self._lock:
             if self._early is not None:
                 self._early.append(function)

@@ -128,9 +128,12 @@ class Session:
         source_info = await self._source.info()
         try:
             return source_info, await self._target.info()
-        except DatabaseNotFound:
-            if not self._options.create_target or self._options.dry_run:
+        except DatabaseNotFound as exc:
+            if not self._options.create_target:
                 raise
+            if self._options.dry_run:
+                hint = f"A dry run does not create {self._target.label}; all that the source has would move to it."
+                raise DatabaseNotFound(exc.reason, hint) from exc
         await self._target.create(self._options.create_target_params)
         return source_info, await self._target.info()
 

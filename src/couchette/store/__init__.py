@@ -8,12 +8,12 @@ from couchette.store.bulk import bulk_docs
 from couchette.store.cipher import check_key, refusal, unlock
 from couchette.store.compact import Freed, compaction, superseded_bodies
 from couchette.store.conflicts import history, list_conflicts, remove_leaves, resolve
-from couchette.store.content import read_chunk
+from couchette.store.content import Held, Later, read_chunk, read_chunk_of_many
 from couchette.store.copying import copy
 from couchette.store.cursors import read_cursor, write_cursor
 from couchette.store.dump import SupportsWrite, dump
 from couchette.store.edits import Edit, design_revs, edits_of
-from couchette.store.feed import changed_leaves, changes, info, parse_seq, update_seq
+from couchette.store.feed import body_sizes, changed_leaves, changes, info, parse_seq, update_seq
 from couchette.store.listing import UNSET, all_docs, span_of
 from couchette.store.load import Loader
 from couchette.store.local import local_docs
@@ -32,7 +32,7 @@ from couchette.store.schema import (
     write_revs_limit,
     write_security,
 )
-from couchette.store.texts import Shown, changes_texts, doc_text, docs_head, docs_texts
+from couchette.store.texts import Shown, changes_texts, doc_text, docs_at, docs_head, docs_texts
 from couchette.store.uploads import append_upload, compare_upload, discard_uploads, settle, shrink_cache
 from couchette.store.verify import verify
 from couchette.store.write import post, put, remove
@@ -41,12 +41,15 @@ __all__ = [
     "UNSET",
     "Edit",
     "Freed",
+    "Held",
+    "Later",
     "Loader",
     "Shown",
     "SupportsWrite",
     "View",
     "all_docs",
     "append_upload",
+    "body_sizes",
     "bulk_docs",
     "bulk_get",
     "changed_leaves",
@@ -61,6 +64,7 @@ __all__ = [
     "design_revs",
     "discard_uploads",
     "doc_text",
+    "docs_at",
     "docs_head",
     "docs_texts",
     "dump",
@@ -83,6 +87,7 @@ __all__ = [
     "put",
     "put_attachment",
     "read_chunk",
+    "read_chunk_of_many",
     "read_cursor",
     "read_meta",
     "read_partitioned",

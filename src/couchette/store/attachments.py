@@ -11,7 +11,7 @@ from couchette.document.attachment import DEFAULT_TYPE, Attachment, Received, ch
 from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev
 from couchette.errors import BadRequest, Conflict, NotFound
-from couchette.store.content import read, read_plain
+from couchette.store.content import Unpacking, read
 from couchette.store.rows import Row, attachments_of, fields_of, stored_row, winner_row
 from couchette.store.write import put
 
@@ -19,9 +19,12 @@ from couchette.store.write import put
 def get_attachment(
     conn: apsw.Connection, id: str, name: str, *, rev: str | None = None, encoded: bool = False
 ) -> Attachment:
-    """One attachment with its content in ``data``; with ``encoded`` as it is stored. Raises NotFound."""
+    """One attachment with its content in ``data``; with ``encoded`` as it is stored.
+
+    Raises NotFound, and TooLarge for gzip that becomes far longer than the attachment says.
+    """
     attachment, att = find_attachment(conn, id, name, rev=rev)
-    return replace(attachment, data=read(conn, att) if encoded else read_plain(conn, attachment, att))
+    return replace(attachment, data=read(conn, att) if encoded else Unpacking().read_plain(conn, attachment, att))
 
 
 def find_attachment(conn: apsw.Connection, id: str, name: str, *, rev: str | None = None) -> tuple[Attachment, int]:
@@ -80,7 +83,8 @@ def remove_attachment(conn: apsw.Connection, id: str, name: str, rev: str | None
 def check_base(conn: apsw.Connection, id: str, name: str, rev: str | None) -> Row | None:
     """The revision that :func:`put_attachment` would build on; raises where it would."""
     _check(id, name)
-    check_name(name)
+    if not check_name(name):
+        raise BadRequest("Attachment name must not be empty.", "It has no URL; choose another name.")
     return _base(conn, id, rev)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count, repeat
+from operator import le
 from typing import Any, NamedTuple
 
 import apsw
@@ -183,7 +184,7 @@ class Batch:
             return False
         if packed is None or named != revs or set(map(type, starts)) != {int} or not set(map(type, paths)) <= _ARRAYS:
             return False
-        if any(not len(path) <= start <= SQLITE_INT_MAX for path, start in zip(paths, starts, strict=True)):
+        if max(starts) > SQLITE_INT_MAX or not all(map(le, map(len, paths), starts)):
             return False
         for fields in members:
             fields.pop("_id", None)

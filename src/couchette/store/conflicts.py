@@ -27,7 +27,7 @@ from couchette.document.revtree import RevTree
 from couchette.errors import BadRequest, Conflict, NotFound, QueryParseError
 from couchette.store.batch import Result
 from couchette.store.bulk import bulk_docs
-from couchette.store.content import Placed, read
+from couchette.store.content import Placed, again
 from couchette.store.listing import check_count
 from couchette.store.read import View
 from couchette.store.rows import Row, attachments_of, row_at, tree_of, winner_row
@@ -212,8 +212,7 @@ def _member(conn: apsw.Connection, held: list[Placed], name: str, member: Any) -
     for one, _ in held[0]:
         if (one.name, one.digest, one.content_type) == (name, attachment.digest, content_type):
             return _STUB
-    described = {"content_type": content_type, "encoding": attachment.encoding, "length": attachment.length}
-    return {**described, "data": read(conn, att)}
+    return again(conn, attachment, att, content_type)
 
 
 def _tombstone(leaf: Row) -> Doc:

@@ -25,6 +25,8 @@ import apsw
 from couchette import jsonio
 from couchette.document.attachment import Attachment, digest_text
 from couchette.document.revtree import RevTree
+from couchette.limits import PURGED_INFOS_LIMIT
+from couchette.store.purge import read_purged_infos_limit
 from couchette.store.rows import COLUMNS, Row, attachments_of, linear_path, row_at
 from couchette.store.schema import read_meta, read_partitioned, read_security
 from couchette.store.uploads import UNFINISHED
@@ -86,6 +88,8 @@ def _lines(conn: apsw.Connection) -> Iterator[bytes]:
     kept: dict[str, Any] = {} if security is None else {"security": security}
     if read_partitioned(conn):
         kept["partitioned"] = True
+    if (purges_kept := read_purged_infos_limit(conn)) != PURGED_INFOS_LIMIT:
+        kept["purged_infos_limit"] = purges_kept
     yield _line({"couchette_dump": FORMAT, **settings, **kept})
     finished = "SELECT att, digest, size FROM att WHERE digest<>? ORDER BY att"
     for att, digest, size in conn.execute(finished, (UNFINISHED,)):

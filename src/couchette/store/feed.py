@@ -50,6 +50,7 @@ def changes(
     conn: apsw.Connection,
     *,
     since: int | str = 0,
+    before: int | str | None = None,
     limit: int | None = None,
     descending: bool = False,
     style: str = "main_only",
@@ -65,9 +66,9 @@ def changes(
     """What changed after ``since``: ``{"results": [...], "last_seq", "pending"}``, one row a document.
 
     A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; ``style="all_docs"`` lists every
-    leaf, the winner first. Sequences are opaque text. ``descending`` begins with the newest and ignores
-    ``since``. ``pending`` counts the documents after the last row; beyond ``limits.PENDING_EXACT_MAX`` it is
-    an upper bound, since counting would cost as much as reading.
+    leaf, the winner first. Sequences are opaque text. ``descending`` begins with the newest, or the
+    newest ``before`` a sequence, and ignores ``since``. ``pending`` counts the documents after the last row; beyond
+    ``limits.PENDING_EXACT_MAX`` it is an upper bound, since counting would cost as much as reading.
 
     ``accepts`` is a filter: it is given the winner, or each leaf with ``style="all_docs"``, and only what it accepts
     is listed; ``last_seq`` moves on all the same. After ``scan_max`` documents the page ends there.
@@ -78,18 +79,21 @@ def changes(
         raise BadRequest("`style` must be main_only or all_docs", f"style={style!r}.", status=500)
     meta = read_meta(conn)
     after = 0 if descending else parse_seq(since, meta)
+    before = SQLITE_INT_MAX if before is None else parse_seq(before, meta)
     if limit is not None and type(limit) is not int:
         raise QueryParseError(f'Invalid value for integer: "{limit}"', "limit must be an int or None.")
+    if seq_interval is not None and type(seq_interval) is not int:
+        raise QueryParseError(f'Invalid value for integer: "{seq_interval}"', "seq_interval must be an int or None.")
     wanted = -1 if limit is None or limit < 0 else min(limit, SQLITE_INT_MAX)
     if accepts is not None:
-        rows = _rows(conn, doc_ids, after, descending, -1)
+        rows = _rows(conn, doc_ids, after, before, descending, -1)
         results, scanned = _accepted(conn, rows, style == "all_docs", accepts, wanted, scan_max)
         last = meta.update_seq if scanned is None else scanned or after
         pending = 0 if scanned is None else count_after(conn, meta, last)
         if descending and results:
             last = results[-1]["seq"]
     else:
-        rows = _rows(conn, doc_ids, after, descending, wanted)
+        rows = _rows(conn, doc_ids, after, before, descending, wanted)
         results = _results(rows, style == "all_docs")
         final = results[-1]["seq"] if results else after
         last, pending = _end(conn, meta, len(results), final, after, descending, doc_ids is not None, wanted)
@@ -126,7 +130,7 @@ def changed_leaves(
         rows, docs, cut = _rows_with_docs(conn, after, limit, docs_bytes)
         limit = len(rows) if cut else limit
     else:
-        rows = list(_rows(conn, None, after, False, limit))
+        rows = list(_rows(conn, None, after, SQLITE_INT_MAX, False, limit))
     revs = {doc_id: [rev] for _, doc_id, rev, _, _ in rows}
     for _, doc_id, _, _, tree in rows if style == "all_docs" else ():
         if type(tree) is str:
@@ -158,13 +162,14 @@ def _rows_with_docs(
 
 
 def _rows(
-    conn: apsw.Connection, doc_ids: Sequence[str] | None, after: int, descending: bool, limit: int
+    conn: apsw.Connection, doc_ids: Sequence[str] | None, after: int, before: int, descending: bool, limit: int
 ) -> Iterable[tuple[Any, ...]]:
     if doc_ids is not None:
-        return _of_ids(conn, doc_ids, after, descending, limit)
+        return _of_ids(conn, doc_ids, after, before, descending, limit)
     order = "DESC" if descending else "ASC"
-    sql = f"SELECT seq, id, rev, deleted, {_TREE} FROM docs WHERE seq>? AND cur=1 ORDER BY seq {order} LIMIT ?"
-    return conn.execute(sql, (after, limit))
+    sql = f"""
+        SELECT seq, id, rev, deleted, {_TREE} FROM docs WHERE seq>? AND seq<? AND cur=1 ORDER BY seq {order} LIMIT ?"""
+    return conn.execute(sql, (after, before, limit))
 
 
 def _results(rows: Iterable[tuple[Any, ...]], all_leaves: bool) -> list[dict[str, Any]]:
@@ -218,12 +223,12 @@ def _accepted_revs(
 
 
 def _of_ids(
-    conn: apsw.Connection, doc_ids: Sequence[str], after: int, descending: bool, limit: int
+    conn: apsw.Connection, doc_ids: Sequence[str], after: int, before: int, descending: bool, limit: int
 ) -> list[tuple[Any, ...]]:
     if isinstance(doc_ids, (str, bytes)) or not all(isinstance(doc_id, str) for doc_id in doc_ids):
         raise BadRequest("`doc_ids` filter parameter is not a list of doc ids.", f"Got {doc_ids!r}.")
     found = winner_rows(conn, doc_ids, f"docs.seq, docs.id, docs.rev, docs.deleted, {_TREE}")
-    rows = sorted((row for row in found if row[0] > after), key=lambda row: row[0], reverse=descending)
+    rows = sorted((row for row in found if after < row[0] < before), key=lambda row: row[0], reverse=descending)
     return rows if limit < 0 else rows[:limit]
 
 
@@ -252,6 +257,12 @@ def _end(
     if not cut:
         return last, 0
     return last, count_after(conn, meta, after) - listed if descending else count_after(conn, meta, last)
+
+
+def body_sizes(conn: apsw.Connection, first: int, last: int) -> dict[int, int]:
+    """How long the stored winners are, by sequence, from ``first`` to ``last``. They are not read for it."""
+    sql = "SELECT seq, length(body) FROM docs WHERE seq BETWEEN ? AND ? AND cur=1"
+    return dict(conn.execute(sql, (first, last)))
 
 
 def count_after(conn: apsw.Connection, meta: Meta, seq: int) -> int:

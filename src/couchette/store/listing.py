@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +10,7 @@ import apsw
 from orjson import loads
 
 from couchette import jsonio
-from couchette.errors import QueryParseError
+from couchette.errors import BadRequest, QueryParseError
 from couchette.limits import SQLITE_INT_MAX
 from couchette.store.read import View, add_meta
 from couchette.store.rows import COLUMNS, Row, winner_row, winner_rows
@@ -65,7 +65,8 @@ def all_docs(
     Deleted documents are left out, but ``keys`` shows them (``value.deleted``, ``doc`` None) and has a row
     ``{"key", "error": "not_found"}`` for ids that never were. ``offset`` is how many documents come before
     the first row; counting them takes time in proportion, so with a ``start_key`` it is None unless
-    ``exact_offset`` asks for it. See https://docs.couchdb.org/en/stable/api/database/bulk-api.html.
+    ``exact_offset`` asks for it. As in CouchDB, ``key`` means nothing beside ``keys``.
+    See https://docs.couchdb.org/en/stable/api/database/bulk-api.html.
     """
     check_count("skip", skip)
     if limit is not None:
@@ -75,6 +76,8 @@ def all_docs(
     view = _STUBS if plain else View(attachments=attachments, att_encoding_info=att_encoding_info)
     offset: int | None
     if keys is not None:
+        if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+            raise BadRequest("`keys` parameter must be an array.", f"Got {keys!r}.")
         if start_key is not UNSET or end_key is not UNSET:
             raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`", "Give one of them.")
         rows, offset = _by_keys(conn, keys, descending, skip, limit, include_docs, conflicts, view), None

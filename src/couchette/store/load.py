@@ -22,9 +22,10 @@ from couchette.document.body import encode_body
 from couchette.document.revision import pack_path, rev_key
 from couchette.document.revtree import Node, RevTree
 from couchette.errors import CouchetteError, StoreError
-from couchette.limits import SQLITE_INT_MAX
+from couchette.limits import PURGED_INFOS_LIMIT, SQLITE_INT_MAX
 from couchette.store.batch import INSERT
 from couchette.store.dump import FORMAT, RECOUNTED
+from couchette.store.purge import write_purged_infos_limit
 from couchette.store.rows import dump_atts
 from couchette.store.schema import Meta, write_partitioned, write_security
 from couchette.store.verify import count_conflicted, verify
@@ -84,6 +85,7 @@ class Loader:
             write_security(conn, self._header["security"])
         if self._header.get("partitioned") is True:
             write_partitioned(conn)
+        write_purged_infos_limit(conn, self._header.get("purged_infos_limit", PURGED_INFOS_LIMIT))
         for problem in verify(conn):
             raise StoreError("The dump does not describe a sound database.", ": ".join(problem.values()))
         return self.counts
@@ -151,6 +153,9 @@ def _header(value: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name} is {setting!r}")
     if not isinstance(value.get("security", {}), dict):
         raise ValueError(f"security is {value['security']!r}")
+    limit = value.get("purged_infos_limit", PURGED_INFOS_LIMIT)
+    if type(limit) is not int or not 1 <= limit <= SQLITE_INT_MAX:
+        raise ValueError(f"purged_infos_limit is {limit!r}")
     return value
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import apsw
 from orjson import loads
 
+from couchette import jsonio
 from couchette.document.docid import LOCAL, check_id
 from couchette.document.revision import normal_rev, rev_key
 from couchette.document.revtree import RevTree
 from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, CouchetteError, NotFound
-from couchette.store.content import read, read_plain
+from couchette.store.content import Held, Unpacking, read
 from couchette.store.local import get_local
 from couchette.store.rows import (
     Row,
@@ -38,16 +39,19 @@ class View:
     """What to show of a revision beside its body.
 
     ``atts_since`` asks for the content of attachments newer than the newest of those revs that the
-    revision descends from; ``binary`` gives content as stored bytes instead of base64 text. ``stored`` leaves
-    ordinary winners unread, as :class:`StoredDoc`, which has ``revs``.
+    revision descends from; ``binary`` gives content as stored bytes instead of base64 text, and where it is a
+    :class:`~couchette.store.Held`, no more of it than that. ``stored`` leaves ordinary winners unread, as
+    :class:`StoredDoc`, which has ``revs``. A view that shows attachments is of one read: ``unpacking`` bounds what
+    they become in memory.
     """
 
     revs: bool = False
     attachments: bool = False
     atts_since: Sequence[str] | None = None
     att_encoding_info: bool = False
-    binary: bool = False
+    binary: bool | Held = False
     stored: bool = False
+    unpacking: Unpacking = field(default_factory=Unpacking, compare=False)
 
     def doc(self, conn: apsw.Connection, row: Row, path: list[str] | None = None) -> Doc:
         """The revision as a document. ``path`` is its history, where the caller knows it."""
@@ -77,13 +81,15 @@ class View:
             if above is None or attachment.revpos <= above:
                 shown[attachment.name] = attachment.stub(encoding_info=self.att_encoding_info)
                 continue
-            member = attachment.described(encoding_info=self.att_encoding_info or self.binary)
-            if self.binary:
+            member = attachment.described(encoding_info=self.att_encoding_info or bool(self.binary))
+            if isinstance(self.binary, Held):
+                member["data"] = self.binary.read(conn, attachment, att)
+            elif self.binary:
                 member["data"] = read(conn, att)
             else:
                 del member["length"]
                 member.pop("encoded_length", None)
-                member["data"] = b64encode(read_plain(conn, attachment, att)).decode()
+                member["data"] = b64encode(self.unpacking.read_plain(conn, attachment, att)).decode()
             shown[attachment.name] = member
         return shown
 
@@ -117,7 +123,7 @@ def get(
     attachments: bool = False,
     atts_since: Sequence[str] | None = None,
     att_encoding_info: bool = False,
-    binary: bool = False,
+    binary: bool | Held = False,
 ) -> Any:
     """One document, as CouchDB's ``GET /db/id`` shows it (https://docs.couchdb.org/en/stable/api/document/common.html).
 
@@ -127,7 +133,7 @@ def get(
     Attachment content is base64 text of the plain bytes, or with ``binary`` the stored bytes with their
     ``encoding``, which ``put`` takes back as they are.
 
-    Raises NotFound (``missing`` or ``deleted``).
+    Raises NotFound (``missing`` or ``deleted``), and TooLarge for gzip that becomes far longer than its stub says.
     """
     check_id(id)
     if id.startswith(LOCAL):
@@ -140,7 +146,7 @@ def get(
         raise NotFound("missing", f"There is no document {id!r}.")
     if rev is not None and not latest:
         return _one_rev(conn, winner, rev, view)
-    if winner.deleted and not latest:
+    if winner.deleted and rev is None:
         raise NotFound("deleted", f"{id!r} was deleted; its tombstone is {winner.rev}.")
     doc = view.doc(conn, winner)
     if rev is None:
@@ -243,20 +249,63 @@ def bulk_get(
     revs: bool = False,
     latest: bool = False,
     attachments: bool = False,
-    binary: bool = False,
+    binary: bool | Held = False,
     stored: bool = False,
+    room: int | None = None,
 ) -> dict[str, Any]:
     """Many revisions: CouchDB's ``_bulk_get``. ``docs`` are ``{"id", "rev"?, "atts_since"?}``.
 
     ``{"results": [{"id", "docs": [{"ok": doc} | {"error": {...}}]}]}`` answers entry by entry, in order,
     repeats included. An entry without a rev gets all leaves; ``latest`` may put several leaves in a result.
-    ``stored`` gives ordinary documents as :class:`StoredDoc`, with their ``_revisions``.
+    ``stored`` gives ordinary documents as :class:`StoredDoc`, with their ``_revisions``. ``room`` ends the answer
+    early: with the entry that reaches so many bytes of documents, and for which there is always room.
     """
     entries = list(docs)
-    plain_ids = [id for entry in entries if isinstance(entry, Mapping) and isinstance(id := entry.get("id"), str)]
-    winners = {row[1]: Row._make(row) for row in winner_rows(conn, plain_ids)} if plain_ids else {}
+    ids = [id for entry in entries if isinstance(entry, Mapping) and isinstance(id := entry.get("id"), str)]
+    winners = winners_of(conn, ids, room) if ids else {}
     view = View(revs, attachments, binary=binary, stored=stored)
-    return {"results": [_bulk_entry(conn, entry, winners, latest, view) for entry in entries]}
+    if room is None or (len(winners) == len(ids) and _are_plain(winners.values(), room)):
+        return {"results": [_bulk_entry(conn, entry, winners, latest, view) for entry in entries]}
+    results: list[Doc] = []
+    for entry in entries:
+        results.append(_bulk_entry(conn, entry, winners, latest, view))
+        room -= _bulk_size(entry, results[-1], winners, attachments)
+        if room <= 0:
+            break
+    return {"results": results}
+
+
+def winners_of(conn: apsw.Connection, ids: Sequence[str], room: int | None) -> dict[str, Row]:
+    """The winners of these documents; where they have more than ``room``, of the first mentions that fill it."""
+    rows = winner_rows(conn, ids)
+    if room is None:
+        return {row[1]: Row._make(row) for row in rows}
+    winners = {}
+    for row in rows:
+        winners[row[1]] = Row._make(row)
+        room -= len(row[-1])
+        if room <= 0:
+            break
+    rows.close()
+    return winners
+
+
+def _are_plain(winners: Iterable[Row], room: int) -> bool:
+    """Whether winners, each mentioned once, are less than ``room``, and there is nothing more to any of them."""
+    for row in winners:
+        if type(row[5]) is str or row[6] is not None:
+            return False
+        room -= len(row[7])
+    return room > 0
+
+
+def _bulk_size(entry: Any, result: Doc, winners: Mapping[str, Row], attachments: bool) -> int:
+    """How many bytes a result has, about; never less than its winner, by which :func:`winners_of` counts."""
+    winner = winners.get(result["id"])
+    if winner is None:
+        return 0
+    usual = type(winner.tree) is not str and not (winner.atts and (attachments or entry.get("atts_since")))
+    return len(winner.body) + (0 if usual else len(jsonio.dumps(result)))
 
 
 def stored_docs(

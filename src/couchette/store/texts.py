@@ -10,7 +10,9 @@ little memory, and holds no snapshot while it waits for its client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -21,11 +23,13 @@ import orjson
 from couchette import jsonio
 from couchette.document.revtree import RevTree
 from couchette.document.stored import with_members
+from couchette.errors import TooLarge
 from couchette.limits import LISTING_BLOCK_ROWS, LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
+from couchette.store.content import Unpacking
 from couchette.store.feed import count_after, parse_seq
 from couchette.store.listing import Range, offset_of, select
 from couchette.store.read import View, add_meta, as_stored
-from couchette.store.rows import row_at, winner_row
+from couchette.store.rows import attachments_of, row_at, winner_row
 from couchette.store.schema import read_meta
 
 _STUBS: Final = View()
@@ -38,6 +42,7 @@ _LISTED: Final = """
 _LISTED_WITH_DOCS: Final = """
     SELECT rev, seq, deleted, tree, id, atts, body FROM docs WHERE seq>? AND seq<=? AND cur=1 ORDER BY seq LIMIT ?"""
 # The last column is what can be large.
+_AT: Final = "SELECT rev, seq, deleted, tree, id, atts, body FROM docs WHERE seq=? AND cur=1"
 
 
 _DOC_ROW: Final = (b',{"id":"', b'","key":"', b'","value":{"rev":"', b'"},"doc":', b',"_id":"', b'","_rev":"')
@@ -230,7 +235,42 @@ def _shown_text(conn: apsw.Connection, row: tuple[Any, ...], shown: Shown) -> by
         doc = as_stored(id, rev, deleted, tree, atts, body)
         if doc is not None:
             return doc.json()
+    return jsonio.dumps(_shown_doc(conn, seq, shown))
+
+
+def _shown_doc(conn: apsw.Connection, seq: int, shown: Shown) -> dict[str, Any]:
     winner = row_at(conn, seq)
     read = shown.view.doc(conn, winner)
     add_meta(conn, read, winner, False, shown.conflicts, False)
-    return jsonio.dumps(read)
+    return read
+
+
+def docs_at(conn: apsw.Connection, seqs: Iterable[int], shown: Shown) -> list[bytes | dict[str, Any] | None]:
+    """The documents of the first of these changes, as many as make a page by their size, and one at least.
+
+    They are texts. One with large attachments that are to be shown is a document with stubs, and one that changed again
+    since is None.
+    """
+    docs: list[bytes | dict[str, Any] | None] = []
+    left = LISTING_PAGE_BYTES
+    for seq in seqs:
+        row: Any = conn.execute(_AT, (seq,)).fetchone()
+        if row is None:
+            docs.append(None)
+            continue
+        with_contents = shown.view.attachments and row[5] is not None
+        doc = _with_contents(conn, seq, shown) if with_contents else _shown_text(conn, row, shown)
+        docs.append(doc)
+        left -= len(doc) if isinstance(doc, bytes) else len(row[6])
+        if left <= 0:
+            break
+    return docs
+
+
+def _with_contents(conn: apsw.Connection, seq: int, shown: Shown) -> bytes | dict[str, Any]:
+    """A document's text with its attachments, where these make no page by themselves; else the document with stubs."""
+    if sum(attachment.length for attachment, _ in attachments_of(row_at(conn, seq))) <= LISTING_PAGE_BYTES:
+        with suppress(TooLarge):  # They are longer than they say.
+            view = replace(shown.view, unpacking=Unpacking(LISTING_PAGE_BYTES))
+            return jsonio.dumps(_shown_doc(conn, seq, shown._replace(view=view)))
+    return _shown_doc(conn, seq, shown._replace(view=replace(shown.view, attachments=False)))

@@ -19,7 +19,7 @@ import apsw
 
 from couchette import surroundings
 from couchette.errors import StoreError
-from couchette.limits import UPLOAD_IDLE_S
+from couchette.limits import ATTACHMENT_CHUNK_BYTES, UPLOAD_CACHED_BYTES, UPLOAD_IDLE_S
 
 UNFINISHED: Final = b""
 """The digest of a content that is not complete."""
@@ -122,7 +122,14 @@ def _equal(conn: apsw.Connection, one: int, other: int) -> bool:
     chunks: list[Any] = [
         conn.execute("SELECT data FROM att_chunk WHERE att=? ORDER BY n", (att,)) for att in (one, other)
     ]
-    return all(a == b for a, b in zip_longest(*chunks))
+    cached = UPLOAD_CACHED_BYTES // (2 * ATTACHMENT_CHUNK_BYTES)
+    for number, (a, b) in enumerate(zip_longest(*chunks), 1):
+        if a != b:
+            return False
+        # What still lies in the log is read by way of the page cache.
+        if number % cached == 0:
+            shrink_cache(conn)
+    return True
 
 
 def _drop(conn: apsw.Connection, att: int) -> None:

@@ -11,6 +11,7 @@ content that no revision names (it is being uploaded, or waits for compaction), 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import md5
@@ -27,6 +28,7 @@ from couchette.document.revtree import RevTree
 from couchette.errors import CouchetteError, StoreError
 from couchette.limits import ATTACHMENT_CHUNK_BYTES
 from couchette.store.rows import COLUMNS, Row, linear_path, parse_atts
+from couchette.store.schema import read_security
 from couchette.store.uploads import UNFINISHED
 
 Problem = dict[str, str]
@@ -50,6 +52,8 @@ def verify(conn: apsw.Connection) -> list[Problem]:
             problems.extend(check(conn))
         except (apsw.CorruptError, apsw.SQLError) as exc:
             problems.append({"problem": f"SQLite cannot read on: {exc}."})
+        except UnicodeDecodeError as exc:
+            problems.append({"problem": f"There is text that is not UTF-8: {exc}."})
     return problems
 
 
@@ -63,12 +67,12 @@ def _pages(conn: apsw.Connection) -> Iterator[Problem]:
 
 
 def _meta(conn: apsw.Connection) -> Iterator[Problem]:
-    columns = "update_seq, doc_count, del_count, conflict_count, revs_limit, purge_seq"
+    columns = "update_seq, doc_count, del_count, conflict_count, revs_limit, purge_seq, uuid"
     rows: list[Any] = conn.execute(f"SELECT {columns} FROM meta").fetchall()
     if len(rows) != 1:
         yield {"problem": f"The table meta must have one row; it has {len(rows)}."}
         return
-    ((update_seq, doc_count, del_count, conflict_count, revs_limit, purge_seq),) = rows
+    ((update_seq, doc_count, del_count, conflict_count, revs_limit, purge_seq, uuid),) = rows
     newest, live, deleted = conn.execute(
         "SELECT coalesce(max(seq), 0), count(*) FILTER (WHERE cur=1 AND deleted=0),"
         " count(*) FILTER (WHERE cur=1 AND deleted<>0) FROM docs"
@@ -87,6 +91,19 @@ def _meta(conn: apsw.Connection) -> Iterator[Problem]:
         yield {"problem": f"The purge sequence is {purge_seq}, but the log of purges has {purged}."}
     if type(revs_limit) is not int or revs_limit < 1:
         yield {"problem": f"revs_limit is {revs_limit!r}; it must be a positive integer."}
+    if not isinstance(uuid, str) or not re.fullmatch(r"\w+", uuid):
+        yield {"problem": f"The uuid is {uuid!r}; sequences end with it, so it must be letters and digits."}
+    yield from _security(conn)
+
+
+def _security(conn: apsw.Connection) -> Iterator[Problem]:
+    try:
+        security = read_security(conn)
+    except (CouchetteError, TypeError) as exc:
+        yield {"problem": f"The _security object cannot be read: {exc}"}
+        return
+    if security is not None and not isinstance(security, dict):
+        yield {"problem": f"_security is {security!r}; it must be an object."}
 
 
 def count_conflicted(conn: apsw.Connection) -> int:

@@ -11,7 +11,10 @@ from couchette.wire.transfer import Document
 
 
 class ContentGone(NotFound):
-    """The content is no longer there: its document was purged, or compacted away, since it was listed."""
+    """The content cannot be had: its document was purged or compacted away since it was listed, or ``error`` says why.
+
+    Only the document that it belongs to has to wait then.
+    """
 
 
 @runtime_checkable

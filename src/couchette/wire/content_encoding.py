@@ -5,13 +5,14 @@ from __future__ import annotations
 import zlib
 
 from couchette.errors import BadContentType, BadRequest, TooLarge
-from couchette.limits import REQUEST_HELD_BYTES_MAX
 
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 
 
-def decoded(body: bytes, encoding: str) -> bytes:
-    """A body without its Content-Encoding, which may be ``gzip`` or ``identity``.
+def decoded(body: bytes, encoding: str, limit: int) -> bytes:
+    """A body without its Content-Encoding, which may be ``gzip`` or ``identity``; unpacked it may have ``limit`` bytes.
+
+    A megabyte of zeros is a kilobyte of gzip, so let the limit depend on who sends it. No more is ever unpacked.
 
     Raises BadRequest for what is not gzip, TooLarge for what becomes too large, BadContentType for another encoding.
     """
@@ -20,7 +21,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
     if encoding != "gzip":
         raise BadContentType(f"{encoding} is not a supported content encoding.", "Send it with gzip, or as it is.")
     pieces: list[bytes] = []
-    room = REQUEST_HELD_BYTES_MAX
+    room = limit
     # Like the files of gzip, a body may have several members, one after the other.
     while body or not pieces:
         unpacker = zlib.decompressobj(_GZIP_WINDOW)
@@ -29,15 +30,13 @@ def decoded(body: bytes, encoding: str) -> bytes:
         except zlib.error as exc:
             raise _not_gzip(str(exc)) from exc
         if len(piece) > room:
-            raise TooLarge(
-                "the request entity is too large", f"Unpacked it has more than {REQUEST_HELD_BYTES_MAX} bytes."
-            )
+            raise TooLarge("the request entity is too large", f"Unpacked it has more than {limit} bytes.")
         if not unpacker.eof:
             raise _not_gzip("It ends too early.")
         pieces.append(piece)
         room -= len(piece)
         body = unpacker.unused_data
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _not_gzip(hint: str) -> BadRequest:

@@ -133,28 +133,40 @@ def _last_line(last_seq: str, pending: int) -> bytes:
     return _line({"last_seq": last_seq, "pending": pending}) + b"\n"
 
 
-def _event(row: Mapping[str, Any]) -> bytes:
-    return b"data: %b\nid: %b\n\n" % (jsonio.dumps(row), jsonio.dumps(row["seq"]))
+def _after_event(seq: str | None) -> bytes:
+    return b"\nid: %b\n\n" % jsonio.dumps(seq)
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a feed without an end is written."""
+    """How a feed is written."""
 
     media_type: str
-    row: Callable[[Mapping[str, Any]], bytes]
+    before: bytes
+    """What stands before the text of a row."""
+    after: Callable[[Any], bytes]
+    """What stands behind it, of the row's seq."""
     waiting: bytes
     """Sent when the feed begins to wait."""
     heartbeat: bytes
     end: Callable[[str, int], bytes]
     """What ends it, of ``last_seq`` and ``pending``."""
+    head: bytes = b""
+    between: bytes = b""
+    """What stands between two rows."""
+
+    def row(self, row: Mapping[str, Any]) -> bytes:
+        """A row as it is written."""
+        return self.before + jsonio.dumps(row) + self.after(row["seq"])
 
 
-_CONTINUOUS: Final = Framing("application/json", _line, HEARTBEAT, HEARTBEAT, _last_line)
+_CONTINUOUS: Final = Framing("application/json", b"", lambda seq: b"\n", HEARTBEAT, HEARTBEAT, _last_line)
 _EVENTS: Final = Framing(
-    "text/event-stream", _event, b"", b"event: heartbeat\ndata: \n\n", lambda last_seq, pending: b""
+    "text/event-stream", b"data: ", _after_event, b"", b"event: heartbeat\ndata: \n\n", lambda last_seq, pending: b""
 )
+NORMAL: Final = Framing("application/json", b"", lambda seq: b"", b"", HEARTBEAT, tail, HEAD, BETWEEN)
 FRAMINGS: Final = {"continuous": _CONTINUOUS, "live": _CONTINUOUS, "eventsource": _EVENTS}
+"""Of feeds without an end."""
 
 
 def page(changes: Mapping[str, Any]) -> bytes:

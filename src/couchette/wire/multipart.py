@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,18 +26,6 @@ class Part:
 
     headers: Mapping[str, str]
     content: bytes
-
-
-@dataclass(frozen=True)
-class Multipart:
-    """A whole multipart body with the Content-Type that names its boundary."""
-
-    content_type: str
-    content: bytes
-
-    def as_part(self, headers: Mapping[str, str] | None = None) -> Part:
-        """This body as a part of an outer one."""
-        return Part({**(headers or {}), "Content-Type": self.content_type}, self.content)
 
 
 @dataclass(frozen=True)
@@ -60,12 +48,21 @@ def frame(kind: str, parts_headers: Iterable[Mapping[str, str]]) -> Frame:
     return Frame(f'{kind}; boundary="{boundary}"', heads, delimiter + b"--")
 
 
-def write(kind: str, parts: Iterable[Part]) -> Multipart:
-    """A whole body of this kind."""
-    parts = list(parts)
-    around = frame(kind, (part.headers for part in parts))
-    pieces = [piece for head, part in zip(around.heads, parts, strict=True) for piece in (head, part.content)]
-    return Multipart(around.content_type, b"".join([*pieces, around.end]))
+def streamed_parts(
+    kind: str, parts: Iterable[tuple[Mapping[str, str], Iterable[bytes]]]
+) -> tuple[str, Iterator[bytes]]:
+    """The Content-Type of a body of this kind, and its text, made of the headers and pieces of each part in turn."""
+    boundary = secrets.token_hex(16)
+    return f'{kind}; boundary="{boundary}"', _streamed(b"--" + boundary.encode(), parts)
+
+
+def _streamed(delimiter: bytes, parts: Iterable[tuple[Mapping[str, str], Iterable[bytes]]]) -> Iterator[bytes]:
+    before = b""
+    for headers, pieces in parts:
+        yield before + delimiter + b"\r\n" + _header_lines(headers) + b"\r\n"
+        yield from pieces
+        before = b"\r\n"
+    yield before + delimiter + b"--"
 
 
 def _header_lines(headers: Mapping[str, str]) -> bytes:
@@ -87,25 +84,6 @@ def has_attachments(doc: Mapping[str, Any]) -> bool:
     return bool(doc.get("_attachments"))
 
 
-def related(doc: Mapping[str, Any]) -> Multipart:
-    """A document as ``multipart/related``; attachments whose ``data`` is bytes follow it, stubs stay stubs.
-
-    The bytes go out as they are: with ``"encoding": "gzip"`` they are gzip, and the receiver stores them so.
-    """
-    listed: dict[str, Any] = {}
-    contents: list[Part] = []
-    for name, member in doc["_attachments"].items():
-        data = member.get("data")
-        if data is None:
-            listed[name] = member
-            continue
-        entry = {key: value for key, value in member.items() if key != "data"}
-        entry.setdefault("length", len(data))
-        listed[name] = {**entry, "follows": True}
-        contents.append(Part(_content_headers(name, entry, len(data)), data))
-    return write("multipart/related", [json_part({**doc, "_attachments": listed}), *contents])
-
-
 @dataclass(frozen=True)
 class StreamedMultipart:
     """A multipart body of known length, parts of which are read only when it is sent."""
@@ -116,8 +94,10 @@ class StreamedMultipart:
 
 
 def streamed_related(doc: Mapping[str, Any], *, digests: bool = False) -> StreamedMultipart:
-    """As :func:`related`, where the ``data`` of an attachment may also be a Content, or base64 text.
+    """A document as ``multipart/related``: attachments with ``data`` follow it, stubs stay stubs.
 
+    The data are bytes, base64 text, or a Content. Bytes go out as they are: with ``"encoding": "gzip"`` they are gzip,
+    and the receiver stores them so.
     ``digests`` says that those of the attachments are of the bytes that follow, and may be told.
     """
     listed: dict[str, Any] = {}

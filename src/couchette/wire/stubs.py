@@ -9,13 +9,14 @@ are fetched and filled in. Their ``data`` is base64 text, or bytes as the store 
 from __future__ import annotations
 
 import base64
-import gzip
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from couchette import jsonio
+from couchette.document.attachment import plain
 from couchette.document.stored import StoredDoc
+from couchette.errors import BadRequest
+from couchette.limits import ATTACHMENT_UNPACKED_BYTES
 from couchette.wire.content import Content
 from couchette.wire.transfer import Document
 
@@ -54,32 +55,37 @@ def fill(doc: Document, name: str, data: str | bytes | Content) -> None:
 
 
 def inlined(doc: Document) -> Document:
-    """``doc`` as JSON can carry it: attachment bytes become base64 text of the plain content."""
+    """``doc`` as JSON can carry it: attachment bytes become base64 text of the plain content.
+
+    Raises TooLarge for gzip that becomes far longer than its entry says; ``multipart/related`` carries it as it is.
+    """
     attachments = doc.get("_attachments")
     if not isinstance(attachments, dict) or not any(isinstance(_data(entry), bytes) for entry in attachments.values()):
         return doc
-    return {**doc, "_attachments": {name: _inlined_entry(entry) for name, entry in attachments.items()}}
+    return {**doc, "_attachments": {name: _inlined_entry(name, entry) for name, entry in attachments.items()}}
 
 
 def encode(doc: Document) -> bytes:
-    """The JSON text of ``doc``, attachment bytes as base64."""
+    """The JSON text of ``doc``, attachment bytes as base64. Raises TooLarge as :func:`inlined` does."""
     return doc.json() if isinstance(doc, StoredDoc) else jsonio.dumps(inlined(doc))
 
 
-def _inlined_entry(entry: Any) -> Any:
+def _inlined_entry(name: str, entry: Any) -> Any:
     data = _data(entry)
     if not isinstance(data, bytes):
         return entry
-    plain = _decompressed(data) if entry.get("encoding") == "gzip" else data
+    plain = _decompressed(name, entry, data) if entry.get("encoding") == "gzip" else data
     kept = {name: value for name, value in entry.items() if name not in ("encoding", "encoded_length", "digest")}
     return {**kept, "data": base64.b64encode(plain).decode("ascii")}
 
 
-def _decompressed(data: bytes) -> bytes:
-    """The plain content; an upload that only said that it was gzip goes on as it came."""
+def _decompressed(name: str, entry: Mapping[str, Any], data: bytes) -> bytes:
+    """The plain content; an upload that only said that it was gzip goes on as it came. Raises TooLarge."""
+    length = entry.get("length")
+    said = length if isinstance(length, int) and length > 0 else len(data)
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
+        return plain(data, "gzip", name, said + ATTACHMENT_UNPACKED_BYTES)
+    except BadRequest:
         return data
 
 

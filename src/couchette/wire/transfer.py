@@ -173,7 +173,7 @@ def read_changes_with_docs(text: bytes) -> ChangesPage:
     try:
         answer = _decode_changes(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return read_changes(_json(text))  # It says what is wrong, or reads what only a slower reader can.
+        return read_changes(_envelope(text))
     leaves: dict[str, list[str]] = {}
     docs: dict[str, StoredDoc] = {}
     for row in answer.results:
@@ -268,9 +268,10 @@ def _checked(doc: Any, endpoint: str) -> Document:
     return checked
 
 
-def _json(text: bytes) -> Any:
+def _envelope(text: bytes) -> Any:
+    """A page of which nothing but the documents is sure to be there: some of them may be such as nobody can read."""
     try:
-        return jsonio.loads(text)
+        return jsonio.loads_leniently(text)
     except BadRequest as exc:
         raise _unlike_couchdb("_changes", text[:100]) from exc
 
