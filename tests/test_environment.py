@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from couchette import Database, Environment
-from couchette.errors import DatabaseExists, DatabaseNotFound, IllegalDatabaseName, StoreError
+from couchette import Database, Environment, environment
+from couchette.database_file import make_private
+from couchette.errors import (
+    DatabaseBusy,
+    DatabaseExists,
+    DatabaseNotFound,
+    IllegalDatabaseName,
+    NotADatabase,
+    StoreError,
+)
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -68,7 +79,7 @@ def test_a_database_that_was_closed_is_opened_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Notes", "1a", "_x", "a b", "é", "a.b", "../x", "a\0", "\ud800", "a" * 239, "a\n"]
+    "name", ["", "Notes", "1a", "_x", "a b", "é", "a.b", "../x", "a\0", "\ud800", "a" * 238, "a\n"]
 )
 def test_illegal_names_are_refused_and_are_no_members(env, name):
     assert name not in env
@@ -119,6 +130,106 @@ def test_other_files_in_the_folder_are_left_out(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_databases_that_nobody_asked_for_longest_let_go_of_their_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "databases_awake_max", lambda: 2)
+
+    def awake():
+        return [name for name, database in opened().items() if not database._pool.rests]
+
+    with Environment(tmp_path) as env:
+        opened = env.opened
+        for name in "abc":
+            env[name]["x"] = {"v": name}
+        assert awake() == ["b", "c"]
+        held = env.open("b")
+        env["d"]
+        assert awake() == ["b", "d"]
+        assert [env[name]["x"]["v"] for name in "abc"] == ["a", "b", "c"]
+        assert awake() == ["b", "c"]
+        env["a"], "x" in env["d"]
+        held["x"]["v"] = "used where it is held"
+        assert len(awake()) == 2
+        assert "b" in awake()
+        assert len(env.opened()) == 4
+
+
+def test_what_cannot_be_opened_is_listed_and_can_be_destroyed(tmp_path):
+    (tmp_path / "damaged.couchette").write_bytes(b"no database" * 1000)
+    (tmp_path / "damaged.couchette-wal").write_bytes(b"?")
+    with Environment(tmp_path) as env:
+        assert list(env) == ["damaged"]
+        with pytest.raises(NotADatabase):
+            env.open("damaged")
+        env.destroy("damaged")
+        assert list(env) == []
+        assert not list(tmp_path.glob("damaged*"))
+        assert list(env["damaged"]) == []
+
+
+def test_a_folder_is_no_database_whatever_its_name(tmp_path):
+    (tmp_path / "folder.couchette").mkdir()
+    with Environment(tmp_path) as env:
+        assert list(env) == []
+        with pytest.raises(DatabaseNotFound):
+            env.destroy("folder")
+
+
+def test_a_new_database_that_cannot_be_opened_leaves_nothing(tmp_path, monkeypatch):
+    def fail(path, **options):
+        Path(path).write_bytes(b"")
+        raise StoreError("It cannot be opened.", "")
+
+    with Environment(tmp_path) as env:
+        monkeypatch.setattr(environment, "Database", fail)
+        with pytest.raises(StoreError):
+            env.create("new")
+        (tmp_path / "old.couchette").write_bytes(b"mine")
+        with pytest.raises(StoreError):
+            env.open("old")
+        assert list(env) == ["old"]
+
+
+def test_what_is_being_used_is_not_deleted(tmp_path, monkeypatch):
+    with Environment(tmp_path) as env:
+        db = env["used"]
+        with db.transaction(), pytest.raises(StoreError, match="inside a transaction"):
+            env.destroy("used")
+        assert db.path in map(str, tmp_path.iterdir())
+
+        def busy(*args, **options):
+            raise DatabaseBusy("Another process is writing.", "")
+
+        env["busy"].close()
+        monkeypatch.setattr(environment, "Database", busy)
+        with pytest.raises(DatabaseBusy):
+            env.destroy("busy")
+        assert "busy" in env
+
+
+def test_a_file_that_another_process_made_meanwhile_is_left(tmp_path, monkeypatch):
+    def fail(path, **options):
+        Path(path).write_bytes(b"another's")
+        raise StoreError("It cannot be opened.", "")
+
+    with Environment(tmp_path) as env:
+        monkeypatch.setattr(environment, "Database", fail)
+        with pytest.raises(StoreError):
+            env.create("new")
+        assert list(env) == ["new"]
+
+
+def test_a_file_that_cannot_be_deleted_is_named(tmp_path, monkeypatch):
+    (tmp_path / "damaged.couchette").write_bytes(b"no database" * 1000)
+
+    def fail(path):
+        raise PermissionError(13, "Permission denied")
+
+    with Environment(tmp_path) as env:
+        monkeypatch.setattr(os, "unlink", fail)
+        with pytest.raises(StoreError, match="damaged cannot be deleted: Permission denied"):
+            env.destroy("damaged")
+
+
 def test_each_environment_has_a_uuid_of_its_own(tmp_path):
     uuids = {Environment(tmp_path / name).uuid for name in "ab"} | {Environment(":memory:").uuid}
     assert len(uuids) == 3
@@ -149,3 +260,52 @@ def test_a_database_that_was_closed_is_not_open(env):
 
 def test_repr_names_the_folder(env):
     assert repr(env) == f"<couchette.Environment {env.folder!r}>"
+
+
+@pytest.fixture
+def open_to_all():
+    """Files are made for everybody, where nothing is said about them."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_what_a_private_folder_makes_is_for_its_owner_alone(tmp_path):
+    folder = tmp_path / "above" / "dbs"
+    with Environment(folder, private=True) as env:
+        env["notes"]["a"] = {}
+        assert {path.name: mode(path) for path in folder.glob("*.*")} == dict.fromkeys(
+            ["notes.couchette", "notes.couchette-wal", "notes.couchette-shm"], 0o600
+        )
+    assert (mode(folder), mode(folder.parent)) == (0o700, 0o777)
+    with Environment(folder, private=True) as env:
+        assert env["notes"]["a"]["_id"] == "a"
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_what_is_there_keeps_its_rights(tmp_path):
+    with Environment(tmp_path / "dbs") as env:
+        env["notes"]["a"] = {}
+    with Environment(tmp_path / "dbs", private=True) as env:
+        env["notes"]["b"] = {}
+        env["tasks"]["a"] = {}
+    modes = [mode(tmp_path / "dbs" / name) for name in ("", "notes.couchette", "tasks.couchette")]
+    assert modes == [0o777, 0o644, 0o600]  # SQLite asks for 0644.
+
+
+def test_a_private_file_never_takes_the_place_of_another(tmp_path):
+    path = tmp_path / "notes.couchette"
+    path.write_bytes(b"another process was first")
+    make_private(str(path))
+    assert [(file, file.read_bytes()) for file in tmp_path.iterdir()] == [(path, b"another process was first")]
+
+
+def test_a_private_file_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path):
+    with pytest.raises(StoreError, match="cannot be opened") as refused:
+        make_private(str(tmp_path / "none" / "notes.couchette"))
+    assert "give a folder where you may write" in refused.value.hint

@@ -182,7 +182,7 @@ def test_errors_of_sqlite_become_ours(path):
         with pytest.raises(StoreError, match="no such table") as caught:
             call(lambda conn: conn.execute("SELECT * FROM nowhere").fetchall())
         assert isinstance(caught.value.__cause__, apsw.Error)
-    with pytest.raises(StoreError, match="readonly"):
+    with pytest.raises(StoreError, match="may only be read"):
         opened.read(lambda conn: conn.execute("DELETE FROM docs"))
     opened.close()
 
@@ -294,6 +294,22 @@ def test_a_write_inside_a_write_is_refused_and_leaves_nothing(path):
         assert list(db) == []
 
 
+def test_a_reader_that_opens_while_the_pool_begins_to_rest_sees_later_writes(path, monkeypatch):
+    with Database(path) as db:
+        db.put({"_id": "a"})
+        opens = db._pool._open
+
+        def open_after_rest(flags):
+            if db._pool._writer is not None:
+                db._pool.rest()
+            return opens(flags)
+
+        monkeypatch.setattr(db._pool, "_open", open_after_rest)
+        assert db.get("a", revs=True)["_id"] == "a"
+        rev = db.put({"_id": "b"})["rev"]
+        assert db.get("b", revs=True)["_rev"] == rev
+
+
 # -- Ctrl-C ---------------------------------------------------------------------------------------
 
 send_signal = ctypes.CDLL(None)["raise"]
@@ -337,3 +353,106 @@ def test_ctrl_c_at_any_step_leaves_the_database_usable(path, memory, call):
                 after += 1
         assert after > 0
         assert db.verify() == []
+
+
+# -- Rest -----------------------------------------------------------------------------------------
+
+
+def test_a_database_that_rests_has_no_file_open_until_it_is_used_again(path):
+    with Database(path) as db, Database(path.with_name("other.couchette")):
+        uses = [
+            lambda: db.get("a"),
+            lambda: list(db),
+            lambda: db.put({"_id": uuid.uuid4().hex}),
+            lambda: db.changes(),
+            lambda: _transact(db),
+        ]
+        db["a"] = {"v": 1}
+        for use in uses:
+            db._pool.rest()
+            assert db._pool.rests
+            assert not [conn for conn in db._pool._opened if _is_open(conn)]
+            assert not path.with_name("a.couchette-wal").exists()
+            db.ensure_full_commit()
+            db._pool.rest()
+            use()
+            assert not db._pool.rests
+        assert db["a"]["v"] == 1
+        db._pool.rest()
+    with pytest.raises(DatabaseClosed):
+        db.get("a")
+
+
+def _transact(db):
+    with db.transaction():
+        db["a"] = {**db["a"], "w": 1}
+
+
+def _is_open(conn):
+    try:
+        conn.filename  # noqa: B018
+    except apsw.ConnectionClosedError:
+        return False
+    return True
+
+
+def test_what_is_being_used_does_not_rest(path):
+    with Database(path) as db, Database(":memory:") as memory:
+        db["a"] = {}
+        with db.transaction():
+            db["b"] = {}
+            db._pool.rest()
+            assert not db._pool.rests
+        memory._pool.rest()
+        assert not memory._pool.rests
+        began, ends = threading.Event(), threading.Event()
+
+        def slowly(conn):
+            counted = count(conn)
+            began.set()
+            assert ends.wait(10)
+            assert count(conn) == counted
+            return counted
+
+        with ThreadPoolExecutor(1) as other:
+            slow = other.submit(db._pool.write, slowly)
+            assert began.wait(10)
+            db._pool.rest()
+            assert not db._pool.rests
+            ends.set()
+            assert slow.result() == 2
+            began.clear()
+            ends.clear()
+            slow = other.submit(db._pool.read, slowly)
+            assert began.wait(10)
+            db._pool.rest()
+            db["c"] = {}
+            ends.set()
+            assert slow.result() == 2
+        assert len(db) == 3
+
+
+def test_a_database_may_rest_at_any_moment(path):
+    with Database(path) as db:
+
+        def work(n):
+            for step in range(20):
+                if n == 0:
+                    db._pool.rest()
+                else:
+                    db[f"{n}-{step}"] = {}
+                    assert f"{n}-{step}" in db
+
+        in_threads(work)
+        assert len(db) == 140
+
+
+def test_the_log_that_a_mover_moves_rests_too(path):
+    with Database(path) as db:
+        db["a"] = {}
+        db._pool.wrote(limits.LOG_MOVED_BYTES)
+        db._pool._log_mover.close()
+        db._pool.rest()
+        assert db._pool._moves_log is None
+        db["b"] = {}
+        assert len(db) == 2

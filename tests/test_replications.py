@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import pytest
 
 from couchette import BasicAuth, BearerAuth, Database, Environment, SessionAuth, limits
-from couchette.errors import BadRequest, NotFound, Unauthorized
+from couchette.errors import BadRequest, DatabaseBusy, NotFound, StoreError, Unauthorized
 from couchette.jobs import Plan
+from couchette.jobs.scheduler import Scheduler
 from couchette.testing import network
 
 
@@ -174,6 +176,28 @@ def test_nobody_is_told_that_all_is_there_when_it_is_not(env):
 
 
 # -- In virtual time ----------------------------------------------------------------------------------
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@contextmanager
+def logged(name):
+    """What is logged there meanwhile."""
+    handler = Kept()
+    logging.getLogger(name).addHandler(handler)
+    try:
+        yield handler.records
+    finally:
+        logging.getLogger(name).removeHandler(handler)
 
 
 @asynccontextmanager
@@ -351,30 +375,120 @@ async def test_only_one_loop_runs_them(net, env):
         assert env.replications.running
 
 
-class Kept(logging.Handler):
-    """Keeps what is logged."""
+@virtually
+async def test_starting_them_where_a_task_runs_them_begins_no_thread(net, env):
+    env.create("_replicator")
+    async with running(env):
+        await anyio.sleep(0.1)
+        env.replications.start()
+        assert "couchette-replications" not in [thread.name for thread in threading.enumerate()]
 
-    def __init__(self):
-        super().__init__()
-        self.records = []
 
-    def emit(self, record):
-        self.records.append(record)
+@virtually
+async def test_the_end_of_a_job_that_cannot_be_written_down_is_written_later_and_the_others_go_on(net, env):
+    live, once = env.replications.add("live", "near", "far"), env.replications.add("once", "near", "far", live=False)
+    database, fails = env["_replicator"], [DatabaseBusy("busy"), StoreError("full"), ZeroDivisionError()]
+    put = database.put
+
+    def failing(doc, **options):
+        if fails:
+            raise fails.pop(0)
+        return put(doc, **options)
+
+    database.put = failing
+    with logged("couchette.jobs.scheduler") as records:
+        async with running(env):
+            await until(lambda: len(fails) == 2)
+            env["near"]["b"] = {}
+            assert await live.wait_until_synced_async(10)
+            assert (once.status.state, "_replication_state" in database["once"]) == ("completed", False)
+            await until(lambda: "_replication_state" in database["once"])
+            assert database["once"]["_replication_state"] == "completed"
+    assert len(records) == 3
+
+
+@pytest.mark.parametrize("state", [[], {}, ["completed"], 5, None, True])
+def test_a_strange_state_in_a_document_is_no_end(state):
+    with network() as net, Environment(":memory:") as env:
+        env["near"]["a"] = {}
+        env["_replicator"]["it"] = {
+            "source": "near", "target": "far", "create_target": True, "continuous": True, "_replication_state": state
+        }  # fmt: skip
+        assert env.replications["it"].status.state == "pending"
+
+        async def test():
+            async with running(env):
+                assert await env.replications["it"].wait_until_synced_async(60)
+                assert "a" in env["far"]
+
+        net.run(test)
+
+
+@virtually
+async def test_a_reason_in_a_document_that_is_no_text_is_shown_as_text(net, env):
+    ended = {"_replication_state": "failed", "_replication_state_reason": {"error": "x"}}
+    env["_replicator"]["it"] = {"source": "near", "target": "far", **ended}
+    assert env.replications["it"].status.error == '{"error":"x"}'
+    async with running(env):
+        await until(lambda: env.replications["it"].status.state == "failed")
+        assert env.replications["it"].status.error == '{"error":"x"}'
+
+
+def test_a_document_that_cannot_be_followed_does_not_end_the_others(monkeypatch):
+    read = Plan.from_json
+
+    def reading(doc):
+        if doc["_id"] == "bad":
+            raise ZeroDivisionError
+        return read(doc)
+
+    with network() as net, Environment(":memory:") as env, logged("couchette.jobs.scheduler") as records:
+        env["near"]["a"] = {}
+        for name in ("a", "bad", "c"):
+            env["_replicator"][name] = {"source": "near", "target": f"to-{name}", "create_target": True}
+        monkeypatch.setattr(Plan, "from_json", reading)
+
+        async def test():
+            async with running(env):
+                await until(lambda: "to-c" in env and "a" in env["to-c"])
+                assert env.replications.status("bad").state == "failed"
+                assert "ZeroDivisionError" in (env.replications.status("bad").error or "")
+
+        net.run(test)
+    assert len(records) == 1
+
+
+def test_a_scheduler_that_ends_by_a_fault_of_ours_begins_again(env, monkeypatch):
+    monkeypatch.setattr(limits, "RETRY_MAX_S", 0)
+    follow, fails = Scheduler._follow, [ZeroDivisionError()]
+
+    async def following(scheduler):
+        if fails:
+            raise fails.pop()
+        await follow(scheduler)
+
+    monkeypatch.setattr(Scheduler, "_follow", following)
+    replication = env.replications.add("it", "near", "far")
+    with logged("couchette.jobs.replications") as records:
+        env.replications.start()
+        synced = _synced_again(replication)
+        env.replications.stop()
+    assert (synced, "a" in env["far"], len(records)) == (True, True, 1)
+
+
+def _synced_again(replication):
+    """Ask until it is not told that the loop that was asked has ended."""
+    return any(replication.wait_until_synced(60) for _ in range(1000))
 
 
 @virtually
 async def test_a_fault_of_ours_is_logged_and_tried_again(net, env):
-    handler = Kept()
-    logging.getLogger("couchette.jobs.job").addHandler(handler)
-
     def auth(name, url):
         raise ZeroDivisionError("s3cret")
 
-    try:
+    with logged("couchette.jobs.job") as records:
         replication = env.replications.add("it", "http://hub/db", "far")
         async with running(env, auth):
             await until(lambda: replication.status.error_count == 2)
         assert replication.status.state == "pending"
-        assert len(handler.records) == 2
-    finally:
-        logging.getLogger("couchette.jobs.job").removeHandler(handler)
+        assert len(records) == 2

@@ -17,8 +17,10 @@ from couchette.limits import BUSY_TIMEOUT_MS, CACHE_KIB, OPEN_RETRY_PAUSE_S, PAG
 Durability = Literal["normal", "full"]
 
 
-def connect(path: str, flags: int, *, durability: Durability, key: bytes | None) -> apsw.Connection:
-    """A connection that is set up; the first one to a file also makes or migrates its tables.
+def connect(
+    path: str, flags: int, *, durability: Durability, key: bytes | None, prepares: bool = True
+) -> apsw.Connection:
+    """A connection that is set up; the first one to a file also makes or migrates its tables, unless told not to.
 
     Raises NotADatabase, NewerSchema, WrongKey, DatabaseBusy, StoreError.
     """
@@ -30,7 +32,7 @@ def connect(path: str, flags: int, *, durability: Durability, key: bytes | None)
             conn.set_busy_timeout(BUSY_TIMEOUT_MS)
             # First: a migration may sort more than fits in memory, and temporary files are not encrypted.
             conn.pragma("temp_store", "memory")
-            if flags & apsw.SQLITE_OPEN_READWRITE:
+            if prepares and flags & apsw.SQLITE_OPEN_READWRITE:
                 _prepare(conn, path)
             conn.pragma("synchronous", durability)
             conn.pragma("cache_size", -CACHE_KIB)
@@ -41,6 +43,30 @@ def connect(path: str, flags: int, *, durability: Durability, key: bytes | None)
             conn.close()
             raise
     return conn
+
+
+@contextmanager
+def looked_at(path: str, key: str | bytes | None = None) -> Iterator[apsw.Connection]:
+    """A connection on one snapshot of a file that stays as it is, also if an older couchette wrote it.
+
+    Then it is migrated for the block alone, and others cannot write meanwhile. Raises as :func:`connect` does.
+    """
+    checked = None if key is None else store.check_key(key)
+    conn = connect(path, apsw.SQLITE_OPEN_READWRITE, durability="normal", key=checked, prepares=False)
+    with translating(path):
+        try:
+            if store.check(conn, path):
+                conn.execute("BEGIN")
+            else:
+                conn.execute("BEGIN IMMEDIATE")
+                store.migrate(conn, path)
+            yield conn
+        except apsw.NotADBError as exc:
+            raise store.refusal(path, checked) from exc
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            conn.close()
 
 
 def _prepare(conn: apsw.Connection, path: str) -> None:
@@ -92,6 +118,9 @@ def translated(exc: apsw.Error, path: str) -> CouchetteError:
         return DatabaseBusy(f"Another process is writing to {path}.", hint)
     if isinstance(exc, apsw.NotADBError):
         return NotADatabase(f"{path} is not a couchette database.", "It is no SQLite file; check the path.")
+    if isinstance(exc, apsw.ReadOnlyError):
+        hint = "To open it, its folder must be writable too: copy it to one where you may write, and open the copy."
+        return StoreError(f"{path} may only be read.", hint)
     if isinstance(exc, apsw.CantOpenError):
         folder = Path(path).parent
         if Path(path).is_dir():

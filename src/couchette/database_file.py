@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -10,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from couchette import index, store
+from couchette import index, stopping, store
 from couchette.connecting import Durability
+from couchette.errors import StoreError
 from couchette.pool import Pool
 from couchette.store import Freed
 
@@ -131,6 +133,7 @@ class DatabaseFile:
                 task.advance(freed["bodies"] + freed["attachments"])
                 if progress is not None:
                     progress(freed)
+                stopping.check()
         return freed
 
     def purge(self, revs: Mapping[str, Sequence[str]]) -> Doc:
@@ -169,7 +172,7 @@ class DatabaseFile:
         Return what is wrong, ``[{"id"?, "rev"?, "problem"}]`` with a sentence each: ``[]`` for a sound database. It
         reads everything, all content of attachments and the indexes included.
         """
-        return self._pool.read(_verify)
+        return self._pool.read(verify)
 
     def dump(self, file: SupportsWrite, *, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
         """Write the whole database to a binary file, as JSON lines; :func:`couchette.load` restores it.
@@ -210,6 +213,25 @@ class DatabaseFile:
         return f"<couchette.Database {self.path!r}{' closed' if self.closed else ''}>"
 
 
+def make_private(path: str) -> None:
+    """Make an empty file for a new database, which its owner alone can use; a file that is there stays as it is.
+
+    What SQLite keeps beside a file has that file's rights. Raises StoreError.
+    """
+    fresh = os.path.join(os.path.dirname(path), f"new.{uuid.uuid4().hex}")
+    try:
+        os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            # Closed before it has its name: closing a database's file ends the locks that others here have on it.
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # Another process was first.
+        finally:
+            os.unlink(fresh)
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be opened.", f"{exc.strerror}; give a folder where you may write.") from exc
+
+
 def delete_files(path: str) -> None:
     """Delete a database's file that nobody has open, and what SQLite keeps beside it. Raises OSError."""
     for suffix in ("", "-wal", "-shm", "-journal"):
@@ -217,5 +239,6 @@ def delete_files(path: str) -> None:
             os.unlink(path + suffix)
 
 
-def _verify(conn: Any) -> list[dict[str, str]]:
+def verify(conn: Any) -> list[dict[str, str]]:
+    """What is wrong with a database and its indexes; see :meth:`DatabaseFile.verify`."""
     return store.verify(conn) + index.verify(conn)

@@ -13,9 +13,11 @@ from typing import Final
 from couchette import store, surroundings
 from couchette.connecting import Durability
 from couchette.database import Database
-from couchette.database_file import delete_files
+from couchette.database_file import delete_files, make_private
+from couchette.descriptors import databases_awake_max
 from couchette.errors import (
     BadRequest,
+    DatabaseBusy,
     DatabaseExists,
     DatabaseNotFound,
     IllegalDatabaseName,
@@ -46,17 +48,22 @@ class Environment(Mapping[str, Database]):
         durability: Durability = "normal",
         auto_compaction: bool | None = None,
         key: str | bytes | None = None,
+        private: bool = False,
     ) -> None:
         """Use this folder, making it if it is not there; the options are those of each Database.
 
+        What a ``private`` one makes, the folder and the files, its owner alone can use. What is there keeps its rights.
         Raises StoreError, and MissingExtra for a key that SQLite cannot use.
         """
         self.folder = os.fspath(folder)
         self._durability: Durability = durability
         self._auto_compaction = auto_compaction
         self._key = None if key is None else store.check_key(key)
+        self.private = private
+        """Whether what is made from now on is for its owner alone; a server sets it."""
         self._lock = threading.RLock()
         self._open: dict[str, Database] = {}
+        """Those that were asked for, the last one last."""
         self.notifier = Notifier()
         """Wakes up whoever waits for a write to an open database, or for one that comes or goes."""
         self.replications = Replications(self)
@@ -72,7 +79,7 @@ class Environment(Mapping[str, Database]):
         """The environment's name to peers; made once and kept in the folder."""
         file = Path(self.folder, "uuid")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(0o700 if self.private else 0o777, parents=True, exist_ok=True)
             if not file.exists():
                 fresh = Path(self.folder, f"uuid.{uuid.uuid4().hex}")
                 fresh.write_text(surroundings.uuid_hex())
@@ -84,7 +91,8 @@ class Environment(Mapping[str, Database]):
                     fresh.unlink()
             return file.read_text().strip()
         except OSError as exc:
-            raise StoreError(f"The folder {self.folder} cannot be used.", f"{exc.strerror}; give a folder.") from exc
+            hint = f"{exc.strerror}; give a folder where you may write."
+            raise StoreError(f"The folder {self.folder} cannot be used.", hint) from exc
 
     def open(self, name: str) -> Database:
         """An existing database. Raises DatabaseNotFound."""
@@ -115,13 +123,17 @@ class Environment(Mapping[str, Database]):
     def destroy(self, name: str) -> None:
         """Close a database and delete its file, also one that cannot be opened.
 
-        Raises DatabaseNotFound, StoreError for a file that cannot be deleted.
+        Raises DatabaseNotFound, StoreError for a file that cannot be deleted, or inside a transaction.
         """
         with self._lock:
             try:
-                self.open(name).destroy()
+                database = self.open(name)
+            except DatabaseBusy:
+                raise
             except (StoreError, MissingExtra):
                 self._delete(name)
+            else:
+                database.destroy()
             self._open.pop(name, None)
         self.notifier.publish()
 
@@ -151,23 +163,39 @@ class Environment(Mapping[str, Database]):
             database = self._open.get(name)
             if database is None or database.closed:
                 check_database_name(name)
+                self._make_room()
+                self._open.pop(name, None)
                 database = self._open[name] = self._opened(name)
+                database._pool.before_waking = self._make_room
                 database._pool.notifier.subscribe(self.notifier.publish)
                 self.notifier.publish()
                 if name == REPLICATOR:
                     self.replications.database_appeared()
+            elif not self.in_memory:
+                self._open[name] = self._open.pop(name)
             return database
+
+    def _make_room(self) -> None:
+        """Let databases rest that were not asked for longest, where too many keep their files open to open another."""
+        # Without the lock, since a database that wakes may be used by whoever waits for it; a copy is made in one step.
+        pools = [database._pool for database in list(self._open.values())]
+        awake = [pool for pool in pools if not (pool.closed or pool.rests)]
+        for pool in awake[: max(0, len(awake) + 1 - databases_awake_max())]:
+            pool.rest()
 
     def _opened(self, name: str) -> Database:
         """Open the file; where it is a new one and that fails, nothing of it stays."""
         path = ":memory:" if self.in_memory else self._file(name)
         is_new = not self.in_memory and not os.path.exists(path)
         try:
+            if is_new and self.private:
+                make_private(path)
             return Database(
                 path, name=name, durability=self._durability, auto_compaction=self._auto_compaction, key=self._key
             )
         except BaseException:
-            if is_new:
+            # One with something in it is another process's, which made it meanwhile.
+            if is_new and os.path.exists(path) and not os.path.getsize(path):
                 delete_files(path)
             raise
 

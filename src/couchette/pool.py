@@ -13,6 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -27,6 +28,7 @@ from couchette.limits import (
 )
 from couchette.log_mover import LogMover
 from couchette.notifier import Notifier
+from couchette.stopping import Stop
 from couchette.tasks import Tasks
 
 P = ParamSpec("P")
@@ -51,6 +53,8 @@ class Pool:
         self.notifier = Notifier()
         self.tasks = Tasks()
         """The long work that is done on the database, and how far it is."""
+        self.closing = Stop(partial(DatabaseClosed, f"The database {self.path} is closed.", "Open it again."))
+        """Ends such work when it is closed."""
         if durability not in ("normal", "full"):
             raise StoreError(f"durability={durability!r} is unknown.", "Give 'normal' or 'full'.")
         self._durability = durability
@@ -70,7 +74,12 @@ class Pool:
         self._log_mover = LogMover(self._move_log)
         self._moves_log: apsw.Connection | None = None
         forking.check(self.path)
-        self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        self._writer: apsw.Connection | None = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        """None while the pool rests."""
+        self.before_waking: Callable[[], object] = bool
+        """Called before a pool that rested opens its file again; it must not wait for another thread."""
+        self.commits = 0
+        """How many commits of this process there were, so that who looks at many databases need not wake them all."""
         forking.watch(self)
 
     def read(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -80,8 +89,7 @@ class Pool:
         try:
             if self._shared:
                 with self._lock:
-                    self._check_open()
-                    return op(self._writer, *args, **kwargs)
+                    return op(self._awake(), *args, **kwargs)
             conn = self._borrow()
             try:
                 conn.execute("BEGIN")
@@ -116,6 +124,9 @@ class Pool:
             return self._idle.pop()
         except IndexError:
             self._check_open()
+            if self._writer is None:
+                with self._lock:
+                    self._awake()
             return self._open(apsw.SQLITE_OPEN_READONLY)
 
     def _give_back(self, conn: apsw.Connection) -> None:
@@ -134,8 +145,7 @@ class Pool:
         process's; then raises DatabaseBusy.
         """
         with self._lock:
-            self._check_open()
-            conn = self._writer
+            conn = self._awake()
             if self._owner is not None:
                 self._check_transaction()
                 with translating(self.path), conn:
@@ -148,6 +158,7 @@ class Pool:
                 conn.execute("BEGIN IMMEDIATE")
                 result = op(conn, *args, **kwargs)
                 conn.execute("COMMIT")
+                self.commits += 1
             except BaseException as exc:
                 if conn.in_transaction and not self._closed:
                     conn.execute("ROLLBACK")
@@ -165,14 +176,13 @@ class Pool:
         for it. A write that raises undoes only itself, and so does a block within the block.
         """
         with self._lock:
-            self._check_open()
+            conn = self._awake()
             if self._owner is not None:
                 # A part of this thread's transaction: it is undone alone when it raises.
                 self._check_transaction()
-                with translating(self.path), self._writer:
+                with translating(self.path), conn:
                     yield
                 return
-            conn = self._writer
             try:
                 with translating(self.path):
                     conn.execute("BEGIN IMMEDIATE")
@@ -181,6 +191,7 @@ class Pool:
                 self._check_transaction()
                 with translating(self.path):
                     conn.execute("COMMIT")
+                self.commits += 1
             except BaseException:
                 if conn.in_transaction and not self._closed:
                     conn.execute("ROLLBACK")
@@ -198,6 +209,8 @@ class Pool:
             # What left the log is safe: before a page moves to the file SQLite syncs the log, and then the file.
             with Path(f"{self.path}-wal").open("rb+") as log:
                 os.fsync(log.fileno())
+        except FileNotFoundError:
+            pass  # All of it left the log when the last connection was closed.
         except OSError as exc:
             raise StoreError(f"The disk did not confirm the commits of {self.path}: {exc}.", "Check the disk.") from exc
 
@@ -222,12 +235,11 @@ class Pool:
     def _read_inside(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A read in this thread's transaction, which sees what it wrote."""
         with translating(self.path):
-            return op(self._writer, *args, **kwargs)
+            return op(self._awake(), *args, **kwargs)
 
     def _check_transaction(self) -> None:
         """SQLite itself undoes a transaction after some errors, a full disk for one."""
-        self._check_open()
-        if not self._writer.in_transaction:
+        if not self._awake().in_transaction:
             raise StoreError("The transaction was undone by an earlier error.", "Leave its block, and try it again.")
 
     def close(self) -> None:
@@ -238,16 +250,56 @@ class Pool:
             if self._owner is not None:
                 raise StoreError("The database cannot be closed inside a transaction.", "Leave its block first.")
             self._closed = True
+            self.closing.set()
             self._log_mover.close()
             with translating(self.path):
                 while self._idle:
                     self._idle.pop().close()
                 if self._moves_log is not None:
                     self._moves_log.close()
-                self._writer.close()
+                if self._writer is not None:
+                    self._writer.close()
         for call in self._on_close:
             call()
         self.notifier.publish()
+
+    def rest(self) -> None:
+        """Close the connections that nobody uses, so that the file takes no descriptors until it is used again.
+
+        Nobody notices but by the time that opening it takes. It does nothing while the database is written to, and to
+        one in memory.
+        """
+        if self._shared or not self._lock.acquire(blocking=False):
+            return
+        try:
+            writer = self._writer
+            if self._closed or writer is None or writer.in_transaction or self._log_mover.moving:
+                return
+            with translating(self.path):
+                if self._moves_log is not None:
+                    self._log_mover.close()
+                    self._moves_log.close()
+                    self._log_mover, self._moves_log = LogMover(self._move_log), None
+                with suppress(IndexError):  # Others take and give back meanwhile.
+                    while True:
+                        self._idle.pop().close()
+                self._writer = None
+                writer.close()
+        finally:
+            self._lock.release()
+
+    @property
+    def rests(self) -> bool:
+        """Whether :meth:`rest` was called since the database was last used."""
+        return self._writer is None
+
+    def _awake(self) -> apsw.Connection:
+        """The connection that writes, opened anew if the pool rested, for who has the lock. Raises DatabaseClosed."""
+        self._check_open()
+        if self._writer is None:
+            self.before_waking()
+            self._writer = self._open(apsw.SQLITE_OPEN_READWRITE)
+        return self._writer
 
     def on_close(self, call: Callable[[], object]) -> None:
         """Have a function called when the database has been closed: for what others keep because of it."""
@@ -267,7 +319,8 @@ class Pool:
             return False
         known = {id(conn) for conn in (*self._idle, self._writer, self._moves_log)}
         in_use = any(id(conn) not in known for conn in self._opened)
-        at_rest = not (in_use or self._writer.in_transaction or self._log_mover.moving)
+        writes = self._writer is not None and self._writer.in_transaction
+        at_rest = not (in_use or writes or self._log_mover.moving)
         self._lock.release()
         return at_rest
 

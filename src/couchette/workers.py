@@ -8,11 +8,12 @@ from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import sniffio
 from anyio.lowlevel import RunVar
 
-from couchette import limits, surroundings
+from couchette import limits, surroundings, worker_threads
 from couchette.errors import CouchetteError
 
 P = ParamSpec("P")
@@ -24,6 +25,7 @@ async def in_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     A cancellation is heeded before the call begins. One that comes while it runs waits for its end, so that it
     is known what happened. A simulation calls it in the loop's own thread (:mod:`couchette.surroundings`).
+    What it calls may go back into the loop by ``anyio.from_thread``.
     """
     call = surroundings.current().call
     if call is None:
@@ -32,25 +34,65 @@ async def in_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return result
 
 
+async def in_lean_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`in_thread`, for half the price under asyncio: what it calls has no way back into the loop."""
+    return await _hop(partial(fn, *args, **kwargs), None)
+
+
 _SIDE: Final[RunVar[anyio.CapacityLimiter]] = RunVar("couchette_side_threads")
+_PASSWORDS: Final[RunVar[anyio.CapacityLimiter]] = RunVar("couchette_password_threads")
 
 
 async def in_side_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As :func:`in_thread`, in one of a few threads beside the others: for what may be slow by somebody else's doing.
+    """As :func:`in_lean_thread`, in one of a few threads beside the others: for what may be slow by others' doing.
 
     Raises CouchetteError (503) where too many wait for one.
     """
-    if surroundings.current().call is not None:
-        return await in_thread(fn, *args, **kwargs)
-    limiter = _SIDE.get(None)
+    return await _hop(partial(fn, *args, **kwargs), _room(_SIDE, limits.SIDE_THREADS, limits.SIDE_WAITING_MAX))
+
+
+async def in_password_thread(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As :func:`in_side_thread`, for what derives a key from a password: few at once, for each takes a core."""
+    room = _room(_PASSWORDS, limits.PASSWORD_THREADS, limits.PASSWORDS_WAITING_MAX)
+    return await _hop(partial(fn, *args, **kwargs), room)
+
+
+def _room(limiters: RunVar[anyio.CapacityLimiter], threads: int, waiting_max: int) -> anyio.CapacityLimiter:
+    limiter = limiters.get(None)
     if limiter is None:
-        limiter = anyio.CapacityLimiter(limits.SIDE_THREADS)
-        _SIDE.set(limiter)
-    if limiter.statistics().tasks_waiting >= limits.SIDE_WAITING_MAX:
+        limiter = anyio.CapacityLimiter(threads)
+        limiters.set(limiter)
+    if limiter.statistics().tasks_waiting >= waiting_max:
         raise CouchetteError(
             "The server has too much to do.", "Try again later.", status=503, error="service_unavailable"
         )
-    return await anyio.to_thread.run_sync(partial(fn, *args, **kwargs), limiter=limiter)
+    return limiter
+
+
+async def _hop(function: Callable[[], T], limiter: anyio.CapacityLimiter | None) -> T:
+    """Make a call in a thread when the limiter, or anyio's own, has room for it."""
+    if surroundings.current().call is not None:
+        return await in_thread(function)
+    if sniffio.current_async_library() != "asyncio":
+        return await anyio.to_thread.run_sync(function, limiter=limiter)
+    limiter = limiter or anyio.to_thread.current_default_thread_limiter()
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    borrower = object()
+    try:
+        limiter.acquire_on_behalf_of_nowait(borrower)
+    except anyio.WouldBlock:
+        await limiter.acquire_on_behalf_of(borrower)
+    try:
+        with anyio.CancelScope(shield=True):
+            result, failure = await worker_threads.begin(thread_context(), function)
+    finally:
+        limiter.release_on_behalf_of(borrower)
+    try:
+        if failure is not None:
+            raise failure
+        return result  # type: ignore[no-any-return]
+    finally:
+        del failure  # Its traceback holds this frame.
 
 
 def thread_context() -> Context:

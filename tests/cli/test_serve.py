@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import ssl
+import stat
 import urllib.error
 import urllib.request
 
@@ -17,6 +18,11 @@ from couchette import Environment, server
 from couchette.cli import serve as serving
 from couchette.server import running
 from couchette.users.admins import Admins
+
+NO_ORIGINS = [
+    *("nonsense", "localhost:8080", "https://", "https://a.example/page", "http://a b", "https://*.example", ""),
+    *("http://ada@a.example", "http://a.example:port", "https://a.example//", "null"),
+]
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -41,6 +47,43 @@ def test_it_serves_until_a_signal_and_ends_with_0(start, tmp_path, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "Stopped; every answer under way was sent.\n", "")
+
+
+def test_what_it_makes_is_for_its_owner_alone(monkeypatch, tmp_path):
+    modes = {}
+
+    def serve(environment, *args, **options):
+        environment["notes"]["a"] = {}
+        modes.update((path.name, stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.iterdir()))
+
+    monkeypatch.setattr(serving, "serve", serve)
+    folder = tmp_path / "above" / "served"
+    serving.run_serve(folder, "127.0.0.1", 0, admin=None, password_file=None, key_file=None)
+    assert modes.pop("served") == 0o700
+    assert modes.pop("uuid") & 0o600 == 0o600  # It is no secret.
+    assert modes == dict.fromkeys(["notes.couchette", "notes.couchette-wal", "notes.couchette-shm"], 0o600)
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
+def test_what_is_no_origin_is_refused(run, tmp_path, origin):
+    ran = run("serve", tmp_path / "served", "--cors", origin)
+    assert ran.code == 2
+    assert origin in ran.err
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        (["http://laptop.local:8000/"], ("http://laptop.local:8000",)),
+        (["https://a.example:443", "HTTP://a.example:80/"], ("https://a.example", "HTTP://a.example")),
+        (["http://[::1]:8080", "capacitor://localhost"], ("http://[::1]:8080", "capacitor://localhost")),
+        (["*"], ("*",)),
+        ([], None),
+    ],
+)
+def test_an_origin_is_taken_as_browsers_send_it(given, origins):
+    shared = serving._shared_with(given)
+    assert (shared and shared.origins) == origins
 
 
 def test_a_busy_port_is_named(run, tmp_path):

@@ -1,8 +1,12 @@
-"""``couchette verify``."""
+"""``couchette verify``, and what it has in common with ``couchette info``: they change nothing."""
 
 from __future__ import annotations
 
 import sqlite3
+
+import pytest
+
+from couchette.store import schema
 
 
 def test_a_sound_file_is_said_to_be_sound(run, notes):
@@ -30,3 +34,23 @@ def test_a_missing_file_is_not_made(run, tmp_path):
     ran = run("verify", tmp_path / "none")
     assert (ran.code, ran.out) == (1, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["verify", "info"])
+def test_a_file_of_an_older_couchette_stays_as_it_is(run, notes, monkeypatch, command):
+    later = [lambda conn: conn.execute("CREATE TABLE later(x)"), lambda conn: conn.execute("SELECT x FROM later")]
+    monkeypatch.setattr(schema, "MIGRATIONS", [*schema.MIGRATIONS, *later])
+    before = notes.read_bytes()
+    ran = run(command, notes)
+    assert (ran.code, ran.err) == (0, "")
+    assert notes.read_bytes() == before
+    assert [path.name for path in notes.parent.iterdir() if path.name.startswith(notes.name)] == [notes.name]
+
+
+@pytest.mark.parametrize("command", ["verify", "info"])
+def test_a_file_that_is_no_database_is_named(run, tmp_path, command):
+    (tmp_path / "text").write_text("text " * 1000)
+    ran = run(command, tmp_path / "text")
+    assert (ran.code, ran.out) == (1, "")
+    assert "is not a couchette database" in ran.err
+    assert (tmp_path / "text").read_text() == "text " * 1000

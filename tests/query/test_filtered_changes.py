@@ -46,6 +46,22 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize(("size", "calls"), [(1, [1] * 10), (10**6, [3, 3, 3, 1]), (100, [2, 1, 2, 1, 2, 1, 1])])
+def test_large_documents_are_judged_a_few_at_a_time(monkeypatch, size, calls):
+    monkeypatch.setattr("couchette.query.filtered_changes.FUNCTION_BATCH_BYTES", size)
+    seen = []
+
+    def passes(docs):
+        seen.append(len(docs))
+        return [doc["_id"] != "5" for doc in docs]
+
+    with Database(":memory:") as db:
+        db.bulk_docs([{"_id": f"{n}", "text": "x" * 30} for n in range(10)])
+        rows = filtered_changes(db._pool, passes)["results"]
+    assert [row["id"] for row in rows] == [f"{n}" for n in range(10) if n != 5]
+    assert [count for count in seen if count] == calls
+
+
 @given(options=OPTIONS, wanted=st.sets(st.integers(0, 9)) | st.just({70}), deleted=st.booleans())
 def test_a_page_is_that_of_a_filter_of_one_document(db, options, wanted, deleted):
     def accepts(doc):

@@ -28,6 +28,20 @@ async def test_pages_are_led_to_by_bookmarks(app):
     assert pages == [["a", "b"], ["c", "d"], ["e"], []]
 
 
+@pytest.mark.parametrize("options", [{}, {"sort": ["n"]}, {"selector": {"n": 1, "m": None}}])
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_limit_and_skip_may_be_any_number(app, options, indexed):
+    await post(app, "/db/_bulk_docs", {"docs": [{"_id": name, "n": 1, "m": None} for name in "ab"]}, 201)
+    if indexed or "sort" in options:
+        await post(app, "/db/_index", {"index": {"fields": ["n"]}})
+    for number in (2**63 - 1, 10**20, 10**400):
+        query = {"selector": {"n": 1}, **options}
+        assert len((await post(app, "/db/_find", {**query, "limit": number}))["docs"]) == 2
+        assert len((await post(app, "/db/_find", {**query, "limit": number, "skip": 1}))["docs"]) == 1
+        assert (await post(app, "/db/_find", {**query, "limit": number, "skip": number}))["docs"] == []
+        assert (await post(app, "/db/_find", {**query, "skip": number}))["docs"] == []
+
+
 async def test_explain_has_couchdbs_members(app):
     await post(app, "/db/_index", {"index": {"fields": ["a", "b"]}, "ddoc": "ab", "name": "ab"})
     await post(app, "/db/_index", {"index": {"fields": ["a"]}, "ddoc": "a", "name": "a"})

@@ -14,6 +14,7 @@ from couchette.errors import BadContentType, BadRequest, TooLarge
 from couchette.server import multipart_in
 from couchette.server.multipart_in import MultipartReader, read_related, receive_related
 from couchette.wire import multipart
+from tests.wire import multiparts
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
 CONTENTS = st.binary(max_size=200) | st.sampled_from([b"\r\n", b"\r\n--", b"--", b"\r\n--abc\r\n"])
@@ -45,7 +46,7 @@ RELATED = 'multipart/related; boundary="BBB"'
 @given(st.dictionaries(NAMES, CONTENTS, min_size=1, max_size=4))
 def test_what_is_written_is_read_back(contents):
     doc = {"_id": "a", "_attachments": {name: plain(name, data) for name, data in contents.items()}}
-    written = multipart.related(doc)
+    written = multiparts.related(doc)
     assert read_related(written.content_type, written.content) == doc
 
 
@@ -75,7 +76,7 @@ async def test_a_document_that_is_too_large_to_be_held_is_refused_as_it_arrives(
 
 @given(st.lists(st.binary(max_size=100), max_size=4), st.integers(1, 50))
 def test_a_body_may_arrive_in_pieces_of_any_size(contents, size):
-    written = multipart.write("multipart/mixed", [multipart.Part({"X-A": "b"}, data) for data in contents])
+    written = multiparts.write("multipart/mixed", [multipart.Part({"X-A": "b"}, data) for data in contents])
     content = b"preamble\r\n" * (size % 2) + written.content + b"\r\nepilogue" * (size % 3)
     reader = MultipartReader(written.content_type)
     for start in range(0, len(content), size):
@@ -93,7 +94,7 @@ def test_stubs_stay_stubs_and_gzip_goes_out_as_it_is():
             "z": {"content_type": "text/plain", "encoding": "gzip", "encoded_length": 2, "length": 9, "data": b"zz"},
         },
     }
-    written = multipart.related(doc)
+    written = multiparts.sent(doc)
     assert b'"z":{"content_type":"text/plain","encoding":"gzip","encoded_length":2,"length":9,"follows":true}' in (
         written.content
     )
@@ -103,7 +104,7 @@ def test_stubs_stay_stubs_and_gzip_goes_out_as_it_is():
 
 def test_an_attachments_name_cannot_end_its_header():
     doc = {"_id": "a", "_attachments": {'a"\r\nX-Evil: 1\r\n': plain("x", b"data")}}
-    written = multipart.related(doc)
+    written = multiparts.sent(doc)
     assert b"\r\nX-Evil" not in written.content
     assert read_related(written.content_type, written.content) == doc
 

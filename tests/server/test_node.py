@@ -74,6 +74,13 @@ async def test_reloading_goes_back_to_the_beginning(environment):
     assert app.node.settings.cors == Cors(("https://a.example",))
 
 
+async def test_a_page_of_another_site_cannot_reload(app):
+    await call_json(app, "PUT", f"{CONFIG}/cors/origins", "*")
+    for headers in ({}, {"content-type": "text/plain"}):
+        assert (await call(app, "POST", f"{CONFIG}/_reload", headers, b"{}")).status == 415
+    assert (await call(app, "GET", f"{CONFIG}/cors/origins")).json() == "*"
+
+
 @pytest.mark.parametrize(
     "path", ["chttpd/require_valid_user", "couchdb/uuid", "vendor/name", "couch_httpd_auth/secret"]
 )

@@ -56,6 +56,16 @@ async def test_a_one_time_replication_answers_when_it_is_through(net, env, app):
     assert (await get(app, "/_scheduler/jobs"))["jobs"] == []
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+@pytest.mark.anyio
+async def test_a_page_of_another_site_cannot_replicate(app, environment, content_type):
+    headers = {"origin": "https://evil.example"} | ({"content-type": content_type} if content_type else {})
+    body = b'{"source":"db","target":"stolen","create_target":true}'
+    answer = await call(app, "POST", "/_replicate", headers, body)
+    assert (answer.status, answer.json()["reason"]) == (415, "Content-Type must be application/json")
+    assert "stolen" not in environment
+
+
 @virtually
 async def test_a_continuous_one_is_begun_listed_and_cancelled(net, env, app):
     body = {"source": "near", "target": "far", "continuous": True}

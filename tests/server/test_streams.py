@@ -15,6 +15,7 @@ from couchette.document.attachment import gzip as stored_gzip
 from couchette.limits import ATTACHMENT_CHUNK_BYTES, ATTACHMENT_HOP_BYTES, ATTACHMENT_PORTION_CHUNKS, BODY_HELD_BYTES
 from couchette.wire import multipart
 from tests.server.asgi import Exchange, call, scope
+from tests.wire import multiparts
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def send(app, method, target, body, headers=None, **how):
 
 
 def related(doc, end=True):
-    written = multipart.related(doc)
+    written = multiparts.related(doc)
     return {"content-type": written.content_type}, written.content if end else written.content[:-10]
 
 
@@ -193,9 +194,9 @@ async def test_a_multipart_body_that_is_incomplete_leaves_nothing(app, environme
 
 
 async def test_the_first_part_must_be_a_document(app):
-    written = multipart.write("multipart/related", [multipart.Part({"Content-Type": "text/plain"}, DATA)])
+    written = multiparts.write("multipart/related", [multipart.Part({"Content-Type": "text/plain"}, DATA)])
     assert (await send(app, "PUT", "/db/a", written.content, {"content-type": written.content_type}))[0] == 415
-    written = multipart.write("multipart/related", [multipart.json_part([1]), multipart.Part({}, DATA)])
+    written = multiparts.write("multipart/related", [multipart.json_part([1]), multipart.Part({}, DATA)])
     status, _, answer = await send(app, "PUT", "/db/a", written.content, {"content-type": written.content_type})
     assert (status, json.loads(answer)["reason"]) == (400, "Document must be a JSON object")
 

@@ -34,6 +34,19 @@ def test_a_database_that_is_opened_later_may_have_changed(tmp_path):
         assert shown(log.read(since)["results"]) == [("updated", "old")]
 
 
+def test_a_database_that_rests_is_looked_at_again_when_it_was_written_to(tmp_path):
+    with Environment(tmp_path) as environment:
+        pool = environment["db"]._pool
+        log = UpdatesLog(environment)
+        since = log.read()["last_seq"]
+        environment["db"]["a"] = {}
+        pool.rest()
+        assert shown(log.read(since)["results"]) == [("updated", "db")]
+        pool.rest()
+        assert shown(log.read(since)["results"]) == [("updated", "db")]
+        assert pool.rests
+
+
 def test_a_database_that_is_being_closed_is_no_event(environment, monkeypatch):
     log = UpdatesLog(environment)
     since = log.read()["last_seq"]

@@ -7,9 +7,12 @@ A key never stands on a command line, where every user of the machine can read i
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from couchette.cli.usage import UsageError
+from couchette.connecting import looked_at
 from couchette.database import Database
 from couchette.errors import DatabaseNotFound, NotADatabase
 
@@ -18,12 +21,22 @@ KEY_VARIABLE = "COUCHETTE_KEY"
 
 def open_existing(path: str, key: bytes | None = None) -> Database:
     """The database in this file. Raises DatabaseNotFound where there is none, rather than make it."""
+    _check_exists(path)
+    return Database(path, key=key)
+
+
+def look_at(path: str, key: bytes | None = None) -> AbstractContextManager[Any]:
+    """A connection to this file, for commands that must not change it, not even to migrate it. Raises as the other."""
+    _check_exists(path)
+    return looked_at(path, key)
+
+
+def _check_exists(path: str) -> None:
     file = Path(path)
     if not file.exists():
         raise DatabaseNotFound("Database does not exist.", f"There is no file {path}.")
     if file.is_file() and file.stat().st_size == 0:
         raise NotADatabase(f"{path} is not a couchette database.", "It is empty; check the path.")
-    return Database(path, key=key)
 
 
 def read_key(key_file: str | None) -> bytes | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from couchette import jsonio, replication
-from couchette.cli.files import open_existing, read_key
+from couchette import jsonio, replication, store
+from couchette.cli.files import look_at, read_key
 from couchette.cli.screen import Screen, size
 from couchette.errors import NotCouchDB
 
@@ -26,8 +27,8 @@ def run_info(screen: Screen, database: str, as_json: bool, key_file: str | None)
 
 
 def _of_file(path: str, key_file: str | None) -> dict[str, Any]:
-    with open_existing(path, read_key(key_file)) as database:
-        return database.info()
+    with look_at(path, read_key(key_file)) as conn:
+        return store.info(conn, Path(path).stem)
 
 
 def _of_url(url: str) -> dict[str, Any]:

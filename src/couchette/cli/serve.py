@@ -6,10 +6,12 @@ The administrator's password never stands on the command line, where every user 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
+from typing import Final
 
 from couchette.cli.files import read_key
 from couchette.cli.screen import count
@@ -17,6 +19,12 @@ from couchette.cli.usage import UsageError
 from couchette.environment import Environment
 from couchette.server import Certificate, Cors, Policy, serve
 from couchette.users.admins import stored_admins
+
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?", re.IGNORECASE
+)
+_USUAL_PORTS: Final = {("http", "80"), ("https", "443")}
+"""Browsers leave them out of an origin."""
 
 PASSWORD_VARIABLE = "COUCHETTE_ADMIN_PASSWORD"
 
@@ -45,7 +53,8 @@ def run_serve(
         settings=dict(map(_setting, settings)),
     )
     # What was acknowledged to another machine must outlive a power cut here: its replicator will not send it again.
-    with Environment(folder, durability="full", key=read_key(key_file)) as environment:
+    # And nobody else of this machine may read the files that hold what the server shows to its users only.
+    with Environment(folder, durability="full", key=read_key(key_file), private=True) as environment:
 
         def announce(url: str) -> None:
             databases = sum(1 for name in environment if not name.startswith("_"))
@@ -67,7 +76,18 @@ def run_serve(
 
 def _shared_with(origins: Sequence[str]) -> Cors | None:
     """CORS for these origins. PouchDB wants to send passwords; any page may ask for it only without them."""
-    return Cors(tuple(origins), credentials="*" not in origins) if origins else None
+    named = tuple(origin if origin == "*" else _origin(origin) for origin in origins)
+    return Cors(named, credentials="*" not in named) if named else None
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it: the beginning of a page's address, without a slash or a usual port."""
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--cors takes an origin such as https://app.example or http://localhost:8080, not {text!r}.")
+    scheme, port = found.groups()
+    origin = text.removesuffix("/")
+    return origin.removesuffix(f":{port}") if (scheme.lower(), port) in _USUAL_PORTS else origin
 
 
 def _setting(text: str) -> tuple[str, str]:

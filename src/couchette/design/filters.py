@@ -6,7 +6,7 @@ A filter is chosen once, when the feed begins: a design document that is edited 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from couchette import jsonio
@@ -15,7 +15,8 @@ from couchette.design.designs import Designs
 from couchette.design.request import DesignRequest, request_object
 from couchette.document import selector
 from couchette.errors import BadRequest
-from couchette.query.filtered_changes import Judge, filtered_changes
+from couchette.query.changes_pages import Pages, changes_pages, up_to_newest
+from couchette.query.filtered_changes import Judge, filtered_changes, filtered_pages
 
 if TYPE_CHECKING:
     from couchette.database import Database
@@ -26,6 +27,53 @@ Read = Callable[..., Doc]
 """Reads a page of changes, with the options of ``Database.changes``."""
 
 
+@dataclass(frozen=True)
+class Filtered:
+    """The changes of a database through a filter, or all that its user may read. It is called to read them at once."""
+
+    db: Database
+    doc_ids: Sequence[str] | None = None
+    accepts: Callable[[Doc], bool] | None = None
+    judge: Judge | None = None
+    scan_max: int | None = None
+
+    def __call__(self, **options: Any) -> Doc:
+        """The changes, with the options of ``Database.changes``."""
+        if self.judge is not None:
+            return filtered_changes(self.db._pool, self._judging(self.judge), scan_max=self.scan_max, **options)
+        found: Doc = self.db.changes(doc_ids=self.doc_ids, filter=self.accepts, **options)
+        return found
+
+    def pages(self, **options: Any) -> Pages:
+        """The rows of these changes, up to the newest now, in pages of bounded size; some may be empty.
+
+        The options are those that decide on rows: ``since``, ``limit``, ``descending`` and ``style``.
+        """
+        pool = self.db._pool
+        if self.judge is not None:
+            pages = filtered_pages(pool, self._judging(self.judge), **options)
+        else:
+            pages = changes_pages(pool, doc_ids=self.doc_ids, accepts=self._accepting(), **options)
+        return pages if options.get("descending") or self.doc_ids is not None else up_to_newest(pool, pages)
+
+    def _judging(self, passes: Judge) -> Judge:
+        """The filter, that lets no document pass which the user of this database may not read."""
+        may_read = self.db._may_read
+        if may_read is None:
+            return passes
+
+        def judge(docs: Sequence[Doc]) -> list[bool]:
+            return [may_read(doc) and passed for doc, passed in zip(docs, passes(docs), strict=True)]
+
+        return judge
+
+    def _accepting(self) -> Callable[[Doc], bool] | None:
+        may_read, accepts = self.db._may_read, self.accepts
+        if may_read is None or accepts is None:
+            return accepts or may_read
+        return lambda doc: may_read(doc) and accepts(doc)
+
+
 def filtered(
     db: Database,
     designs: Designs,
@@ -34,26 +82,26 @@ def filtered(
     body: Mapping[str, Any],
     *,
     scan_max: int | None = None,
-) -> Read:
-    """How to read changes through the filter ``name``; ``body`` is that of a POST.
+) -> Filtered:
+    """The changes through the filter ``name``; ``body`` is that of a POST.
 
     With ``scan_max`` a design document's function is run on about so many documents a page, also where few pass.
 
     Raises BadRequest, or NotFound for a function that is not there.
     """
     if name == "_doc_ids":
-        return partial(db.changes, doc_ids=_doc_ids(asked, body))
+        return Filtered(db, doc_ids=_doc_ids(asked, body))
     if name == "_selector":
-        return partial(db.changes, filter=_selector(body))
+        return Filtered(db, accepts=_selector(body))
     if name == "_design":
-        return partial(db.changes, filter=lambda doc: doc["_id"].startswith("_design/"))
+        return Filtered(db, accepts=lambda doc: doc["_id"].startswith("_design/"))
     if name == "_view":
-        return _design_filter(db, _by_view(db, designs, asked), scan_max)
+        return Filtered(db, judge=_by_view(db, designs, asked), scan_max=scan_max)
     if name.startswith("_"):
         raise BadRequest(
             "unknown builtin filter name", f"Got {name!r}; there are _doc_ids, _selector, _design and _view."
         )
-    return _design_filter(db, filter_function(db, designs, name, asked), scan_max)
+    return Filtered(db, judge=filter_function(db, designs, name, asked), scan_max=scan_max)
 
 
 def filter_function(db: Database, designs: Designs, path: str, asked: DesignRequest) -> Judge:
@@ -81,22 +129,6 @@ def _split(path: str, malformed: str) -> tuple[str, str]:
 
 def _checked(judge: Callable[[Sequence[Doc]], list[bool]]) -> Judge:
     judge([])  # A function that is not there is found now, and not when there is something to filter.
-    return judge
-
-
-def _design_filter(db: Database, passes: Judge, scan_max: int | None) -> Read:
-    return partial(filtered_changes, db._pool, _readable(db, passes), scan_max=scan_max)
-
-
-def _readable(db: Database, passes: Judge) -> Judge:
-    """The filter, that lets no document pass which the user of this database may not read."""
-    may_read = db._may_read
-    if may_read is None:
-        return passes
-
-    def judge(docs: Sequence[Doc]) -> list[bool]:
-        return [may_read(doc) and passed for doc, passed in zip(docs, passes(docs), strict=True)]
-
     return judge
 
 

@@ -100,8 +100,13 @@ class Judge:
 
 def judged(db: Database, judge: Judge) -> Database:
     """The same open database, whose writes of documents are judged."""
+    return judged_by(db, lambda: judge)
+
+
+def judged_by(db: Database, current: Callable[[], Judge]) -> Database:
+    """As :func:`judged`, for what is open for long: each write is judged by whom ``current`` gives then."""
     view = shallow.copy(db)
-    view._pool = JudgedPool(pool_of(db), judge)  # type: ignore[assignment] # It has what a pool has.
+    view._pool = JudgedPool(pool_of(db), current)  # type: ignore[assignment] # It has what a pool has.
     return view
 
 
@@ -120,9 +125,14 @@ def judge_of(db: Database) -> Judge | None:
 class JudgedPool:
     """A pool that has edits judged; it lends the connections of another one."""
 
-    def __init__(self, pool: Pool, judge: Judge) -> None:
+    def __init__(self, pool: Pool, current: Callable[[], Judge]) -> None:
         self.pool = pool
-        self.judge = judge
+        self._current = current
+
+    @property
+    def judge(self) -> Judge:
+        """Who judges what is written now."""
+        return self._current()
 
     def write(self, op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """As :meth:`Pool.write`; raises also what the user may not do."""

@@ -13,7 +13,8 @@ The engine looks at the clock once in some thousand steps of a program. One step
 so a function that means to can use many times its time; it does end.
 
 The thread ends when the engine is closed, forgotten, or when the interpreter exits; it is never waited for at exit for
-longer than the time limit.
+longer than the time limit. Nothing interrupts a program before its time: a call that is to end
+(:mod:`couchette.stopping`) is left alone, and its thread ends by itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import re
 import threading
 import weakref
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from types import ModuleType
@@ -32,7 +34,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from couchette import jsonio
+from couchette import jsonio, stopping
 from couchette.errors import CompilationFailed, CouchetteError, FunctionFailed, LimitExceeded, MissingExtra, from_answer
 from couchette.limits import (
     FUNCTION_MEMORY_BYTES,
@@ -94,6 +96,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._left = False
+        """A call was given up, which the thread may be at for a while."""
         self._end = weakref.finalize(self, self._jobs.put, None)
 
     def set_up(self, command: str, value: Any) -> None:
@@ -111,6 +115,7 @@ class Engine:
             FunctionFailed: the function threw, or exceeded a limit; other errors of our tree where it named CouchDB's
                 word.
             MissingExtra: quickjs is not installed.
+            CouchetteError: a stop was set that the caller heeds.
         """
         return self.call_text(command, jsonio.dumps(value).decode())
 
@@ -123,15 +128,19 @@ class Engine:
             if self._thread is None:
                 self._thread = self._start()
             self._jobs.put((command, text, answer))
-        return _read_answer(answer.result(), decode)
+        try:
+            answered = stopping.result_of(answer)
+        finally:
+            self._left |= answer.cancelled()
+        return _read_answer(answered, decode)
 
     def close(self) -> None:
-        """End the thread after the calls under way, and wait for it. Closing twice is allowed."""
+        """End the thread after the calls under way, and wait for it, unless one was given up. May be called twice."""
         with self._lock:
             self._closed = True
             self._end()
             thread = self._thread
-        if thread is not None:
+        if thread is not None and not self._left:
             thread.join()
 
     def _start(self) -> threading.Thread:
@@ -157,17 +166,22 @@ def _serve(quickjs: ModuleType, jobs: queue.SimpleQueue[_Job], setup: list[tuple
     dispatch: Any = None
     while (job := jobs.get()) is not None:
         command, text, answer = job
+        result, failure = "", None
         try:
-            if dispatch is None:
-                dispatch = _new_context(quickjs, setup, limits)
-            answer.set_result(dispatch(command, text))
-        except CouchetteError as exc:
-            dispatch = None
-            answer.set_exception(exc)
+            if not answer.cancelled():
+                if dispatch is None:
+                    dispatch = _new_context(quickjs, setup, limits)
+                result = dispatch(command, text)
         except Exception as exc:  # Whatever it is: who waits for the answer must not wait forever.
             dispatch = None
-            answer.set_exception(_exceeded(exc, limits))
-        job = text = answer = None  # type: ignore[assignment]  # Held while waiting, they would keep a batch alive.
+            failure = exc if isinstance(exc, CouchetteError) else _exceeded(exc, limits)
+        with suppress(InvalidStateError):  # Nobody waits any more.
+            if failure is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(failure)
+        # Held while waiting, they would keep a batch alive.
+        job = text = answer = result = failure = None  # type: ignore[assignment]
 
 
 def _new_context(quickjs: ModuleType, setup: list[tuple[str, str]], limits: Limits) -> Any:

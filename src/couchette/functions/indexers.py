@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from couchette import stopping
 from couchette.errors import BadRequest
 from couchette.functions.batches import run_on_docs
 from couchette.functions.engine import Decoder, Engine, Limits, log
@@ -48,6 +49,7 @@ class PythonIndexer:
         return [self._fields(doc) for doc in docs]
 
     def _fields(self, doc: dict[str, Any]) -> list[Indexed]:
+        stopping.check()
         try:
             given = self._function(doc) or ()
             return list(_indexed(given.items() if isinstance(given, Mapping) else given))

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from couchette import jsonio
+from couchette import jsonio, stopping
 from couchette.errors import BadRequest
 from couchette.functions.batches import run_on_docs
 from couchette.functions.engine import Decoder, Engine, Limits, log
@@ -50,12 +50,12 @@ class PythonMapper:
 
     def map(self, docs: Sequence[dict[str, Any]]) -> list[list[list[Emitted]]]:
         """See :class:`~couchette.functions.Mapper`."""
-        if len(self._functions) == 1:
-            (function,) = self._functions
-            return [[_emitted(function, doc)] for doc in docs]
         return [self._map_one(doc) for doc in docs]
 
     def _map_one(self, doc: dict[str, Any]) -> list[list[Emitted]]:
+        stopping.check()
+        if len(self._functions) == 1:
+            return [_emitted(self._functions[0], doc)]
         text = jsonio.dumps(doc)
         return [_emitted(function, jsonio.loads(text)) for function in self._functions]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import apsw
 import orjson
@@ -18,6 +18,14 @@ from couchette.limits import STATEMENT_CACHE
 
 Json = bytes | str
 """JSON as it is stored: bytes where orjson reads it exactly."""
+
+VALUES: Final = "id, key, value"
+"""What a row is shown of; the value may lie elsewhere, see :func:`whole`."""
+
+TEXT: Final = """CAST(concat('{{"id":', json_quote(id), ',"key":', key, ',"value":',
+    CASE typeof(value) WHEN 'null' THEN 'null'
+    WHEN 'integer' THEN (SELECT w.value FROM value_{num} AS w WHERE w.num=t.value) ELSE value END, '}}') AS BLOB)"""
+"""The JSON text of a row. SQLite writes it in half of the time in which Python would."""
 
 
 def json_value(stored: Json | None) -> Any:
@@ -37,25 +45,18 @@ def json_values(stored: Sequence[Any]) -> list[Any]:
     return values
 
 
-def json_texts(stored: Sequence[Any]) -> Sequence[bytes]:
-    """The texts themselves, as they are sent."""
-    if set(map(type, stored)) == {bytes}:
-        return stored
-    return [text if type(text) is bytes else b"null" if text is None else text.encode() for text in stored]
-
-
 def select(
     conn: apsw.Connection,
     num: int,
     view: int,
     span: Span = Span(),  # noqa: B008 (immutable)
     *,
-    columns: str = "id, key, value",
+    columns: str = VALUES,
     descending: bool = False,
     skip: int = 0,
     limit: int = -1,
 ) -> apsw.Cursor:
-    """Columns of the rows in a span, in order; values as they are stored. A ``limit`` of -1 is none."""
+    """Columns of the rows in a span, in order, as they are stored; or ``TEXT``. A ``limit`` of -1 is none."""
     sql, places = _statement(num, view, columns, _shape(span.low), _shape(span.high), descending), _places(span)
     return conn.execute(sql, (*places, limit, skip))
 
@@ -78,7 +79,8 @@ def count(conn: apsw.Connection, num: int, view: int, span: Span) -> int:
 @lru_cache(STATEMENT_CACHE)  # A text that is made anew has to be hashed anew to find its prepared statement.
 def _statement(num: int, view: int, columns: str, low: str, high: str, descending: bool) -> str:
     order = "k DESC, id DESC, n DESC" if descending else "k, id, n"
-    return f"SELECT {columns} FROM view_{num}_{view}{_where(low, high)} ORDER BY {order} LIMIT ? OFFSET ?"
+    shown = columns.format(num=num)
+    return f"SELECT {shown} FROM view_{num}_{view} AS t{_where(low, high)} ORDER BY {order} LIMIT ? OFFSET ?"
 
 
 def _shape(point: Point | None) -> str:

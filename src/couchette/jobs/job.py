@@ -33,6 +33,8 @@ JobState = Literal["initializing", "running", "pending", "crashing", "completed"
 Outcome = bool | BaseException
 Credentials = Callable[[str, str], Auth | None]
 """Given a job's name and the URL of one side, without credentials: whom to be there, or None for what is stored."""
+TargetView = Callable[["Database"], "Database"]
+"""Gives a database as whoever asked for a replication may write to it."""
 
 HOPELESS: Final = (BadRequest, MissingExtra)
 
@@ -115,8 +117,10 @@ class Job:
         name: str | None = None,
         credentials: Credentials | None,
         user: str | None = None,
+        as_target: TargetView | None = None,
     ) -> None:
         self.plan = plan
+        self._as_target = as_target
         self._environment = environment
         self._credentials = credentials
         self._auths: dict[str, Any] = {}
@@ -217,7 +221,7 @@ class Job:
         assert self.plan is not None
         self._note("started")
         self.settle("running")
-        opener = Opener(self._environment, self.plan, self._auth)
+        opener = Opener(self._environment, self.plan, self._auth, self._as_target)
         options = replace(self.plan.options, on_event=self._happened)
         if self.plan.continuous:
             self._live = LiveReplication(opener, options)
@@ -304,10 +308,13 @@ class Job:
 class Opener:
     """Opens the two peers of a plan, with the credentials that hold when they are opened."""
 
-    def __init__(self, environment: Environment, plan: Plan, auth: Callable[[Side, str], Any]) -> None:
+    def __init__(
+        self, environment: Environment, plan: Plan, auth: Callable[[Side, str], Any], as_target: TargetView | None
+    ) -> None:
         self._environment = environment
         self._plan = plan
         self._auth = auth
+        self._as_target = as_target
 
     def set_auth(self, **auths: Any) -> None:
         """The job knows them: it is asked at each opening."""
@@ -329,6 +336,8 @@ class Opener:
             return RemotePeer(side.place, auth, headers=side.headers, proxy=side.proxy)
         find = self._opened_or_made if make else self._environment.open
         database = await workers.in_thread(find, side.place)
+        if member == "target" and self._as_target is not None:
+            database = self._as_target(database)
         return LocalPeer(database._pool, label=side.place)
 
     def _opened_or_made(self, name: str) -> Database:

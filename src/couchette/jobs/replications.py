@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import anyio
 from anyio.abc import TaskStatus
 
-from couchette import workers
+from couchette import limits, workers
 from couchette.access import Auth
 from couchette.errors import BadRequest, NotFound
-from couchette.jobs.job import Credentials, Job, JobStatus, Outcome
+from couchette.jobs.job import Credentials, Job, JobStatus, Outcome, TargetView
 from couchette.jobs.plan import Plan, side_as_json
 from couchette.jobs.scheduler import Scheduler, stored_status
 from couchette.notifier import loop_caller
@@ -237,7 +237,7 @@ class Replications(Mapping[str, Replication]):
             if auth is not None:
                 self.scheduler.credentials = auth
             self._wanted = not self.scheduler.running or self._work is not None
-            if REPLICATOR in self._environment:
+            if self._wanted and REPLICATOR in self._environment:
                 self._begin()
 
     def stop(self) -> None:
@@ -261,12 +261,13 @@ class Replications(Mapping[str, Replication]):
             self.scheduler.credentials = auth
         await self.scheduler.run(task_status=task_status)
 
-    def begin(self, plan: Plan, user: str | None = None) -> Job:
+    def begin(self, plan: Plan, user: str | None = None, as_target: TargetView | None = None) -> Job:
         """Run a continuous replication without a document, beside the others; it ends with the program.
 
-        ``user`` is whom the listings name for it.
+        ``user`` is whom the listings name for it; ``as_target`` gives a database of this environment as it may be
+        written to.
         """
-        job = self.scheduler.begin(plan, user)
+        job = self.scheduler.begin(plan, user, as_target)
         with self._lock:
             if not self.scheduler.running:
                 self._wanted = True
@@ -287,11 +288,13 @@ class Replications(Mapping[str, Replication]):
         return self.scheduler.call(function) if work is None else work.call_soon(function)
 
     async def _run_logged(self) -> None:
-        """Nobody waits for the thread, so what ends it would not be heard of."""
-        try:
-            await self.scheduler.run()
-        except Exception:
-            logger.exception("the replications of %s ended", self._environment.folder)
+        """Run until it is cancelled. Nobody waits for the thread: what ended it would not be heard of, nor undone."""
+        while True:
+            try:
+                await self.scheduler.run()
+            except Exception:
+                logger.exception("the replications of %s ended; they begin again", self._environment.folder)
+            await anyio.sleep(limits.RETRY_MAX_S)
 
     def _begin(self) -> None:
         """Start the thread, unless it runs."""

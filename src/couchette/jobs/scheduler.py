@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from couchette import limits, surroundings, workers
+from couchette import jsonio, limits, stopping, surroundings, workers
 from couchette.async_database import AsyncDatabase
 from couchette.database import Database, Doc
 from couchette.errors import BadRequest, Conflict, CouchetteError, DatabaseClosed, DatabaseNotFound, NotFound
-from couchette.jobs.job import Credentials, Job, JobState, JobStatus, Outcome, timestamp
+from couchette.jobs.job import Credentials, Job, JobState, JobStatus, Outcome, TargetView, timestamp, told
 from couchette.jobs.plan import Plan
 from couchette.jobs.turns import Turns
 from couchette.notifier import loop_caller
 from couchette.replication import ReplicationResult
+from couchette.stopping import Stop
 from couchette.wire.names import REPLICATOR
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Scheduler:
 
     def __init__(self, environment: Environment) -> None:
         self.credentials: Credentials | None = None
+        self.as_target: TargetView | None = None
+        """A database of the environment as jobs of documents may write to it; None for as it is."""
         self._environment = environment
         self._by_name: dict[str, Job] = {}
         self._docs: dict[str, Doc] = {}
@@ -64,6 +67,8 @@ class Scheduler:
         self._soon: Callable[[Callable[[], object]], object] | None = None
         self._tasks: TaskGroup | None = None
         self._appeared: anyio.Event | None = None
+        self._stop = _new_stop()
+        """Ends what jobs do in worker threads, such as a filter, which a cancellation would wait for."""
 
     # -- What others ask ------------------------------------------------------------------------------
 
@@ -112,12 +117,12 @@ class Scheduler:
 
     # -- Jobs without a document ----------------------------------------------------------------------
 
-    def begin(self, plan: Plan, user: str | None = None) -> Job:
+    def begin(self, plan: Plan, user: str | None = None, as_target: TargetView | None = None) -> Job:
         """Run a continuous plan until it is cancelled, or the program ends. The same plan twice is one job."""
         with self._lock:
             job = self._transient.get(plan.id)
             if job is None:
-                job = Job(self._environment, plan, credentials=self.credentials, user=user)
+                job = Job(self._environment, plan, credentials=self.credentials, user=user, as_target=as_target)
                 self._transient[plan.id] = job
                 if self._soon is not None:
                     self._soon(partial(self._start, job))
@@ -129,12 +134,14 @@ class Scheduler:
         self._transient.pop(job.plan.id, None)
         job.cancel()
 
-    async def replicate(self, plan: Plan, user: str | None = None) -> ReplicationResult | None:
+    async def replicate(
+        self, plan: Plan, user: str | None = None, as_target: TargetView | None = None
+    ) -> ReplicationResult | None:
         """Carry out a one-time plan in the calling task; it is listed meanwhile. None if it was cancelled.
 
         Raises what the replication raises.
         """
-        job = Job(self._environment, plan, credentials=self.credentials, user=user)
+        job = Job(self._environment, plan, credentials=self.credentials, user=user, as_target=as_target)
         self._transient[plan.id] = job
         try:
             return await job.run_to_end()
@@ -153,11 +160,13 @@ class Scheduler:
             self._soon = soon
             begun = list(self._transient.values())
         self._appeared = anyio.Event()
+        self._stop = _new_stop()
         self.turns.begin()
         task_status.started()
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self.turns.rotate)
+                self._tasks.start_soon(_set_at_the_end, self._stop)
                 for job in begun:
                     self._start(job)
                 await self._follow()
@@ -178,7 +187,7 @@ class Scheduler:
                 await self._follow_database(await workers.in_thread(self._environment.open, REPLICATOR))
             except (DatabaseClosed, DatabaseNotFound):
                 self._forget_all()
-            except CouchetteError:
+            except Exception:  # Whatever it is, the jobs that run already go on.
                 logger.exception("the database %s cannot be followed", REPLICATOR)
                 await anyio.sleep(limits.RETRY_MAX_S)
 
@@ -190,10 +199,20 @@ class Scheduler:
             page = await followed.changes(since=since, limit=limits.JOBS_PAGE, include_docs=True)
             for row in page["results"]:
                 if not row["id"].startswith("_design/"):
-                    self._see(row["id"], None if row.get("deleted") else row["doc"])
+                    self._see_alone(row["id"], None if row.get("deleted") else row["doc"])
             since = page["last_seq"]
             if not page["results"]:
                 await followed.wait_changes(since)
+
+    def _see_alone(self, name: str, doc: Doc | None) -> None:
+        """See a document, which must not end the jobs of others, whatever it is."""
+        try:
+            self._see(name, doc)
+        except Exception as exc:
+            logger.exception("the document %r of %s cannot be followed", name, REPLICATOR)
+            self._forget(name)
+            job = self._by_name[name] = Job(self._environment, None, name=name, credentials=None)
+            job.settle("failed", told(exc))
 
     def _see(self, name: str, doc: Doc | None) -> None:
         """Bring the job of a document in line with it."""
@@ -202,16 +221,18 @@ class Scheduler:
             self._forget(name)
             return
         plan, problem = _read(doc)
-        end = ENDS.get(doc.get(STATE, ""))
+        end = _end(doc)
         same = job is not None and job.plan == plan and plan is not None
         self._docs[name] = doc
         if same and job is not None and (not job.is_over if end is None else job.status.state == end):
             return
         if job is not None:
             job.cancel()
-        job = self._by_name[name] = Job(self._environment, plan, name=name, credentials=self.credentials)
+        job = self._by_name[name] = Job(
+            self._environment, plan, name=name, credentials=self.credentials, as_target=self._as_target
+        )
         if end is not None:
-            job.settle(end, doc.get(REASON) if end == "failed" else None)
+            job.settle(end, _reason(doc) if end == "failed" else None)
         elif problem is not None:
             job.settle("failed", problem)
         for tell in self._waiting.pop(name, ()):  # Now that it is known whether it is over.
@@ -220,15 +241,31 @@ class Scheduler:
         if end is None:
             self._start(job)
 
+    def _as_target(self, database: Database) -> Database:
+        """A server may be begun after the job was."""
+        return database if self.as_target is None else self.as_target(database)
+
     def _start(self, job: Job) -> None:
         assert self._tasks is not None
         self._tasks.start_soon(self._run, job)
 
     async def _run(self, job: Job) -> None:
-        await self.turns.run(job, job.run)
-        status = job.status
-        if status.name is not None and job.is_over and self._by_name.get(status.name) is job:
-            await workers.in_thread(self._write_end, status, self._docs[status.name])
+        """Carry a job out and write down its end. Raises nothing: that would end all other jobs."""
+        try:
+            # Alone: who had the job begin may have a stop of its own, such as a server that it outlives.
+            with stopping.heeding(self._stop, alone=True):
+                await self.turns.run(job, job.run)
+        except Exception:
+            logger.exception("replication %s ended", job.status.name or job.status.id)
+        pause_s = limits.JOB_RETRY_FIRST_S
+        while (name := job.status.name) is not None and job.is_over and self._by_name.get(name) is job:
+            try:
+                await workers.in_thread(self._write_end, job.status, self._docs[name])
+                return
+            except Exception:  # A full disk, a database that another program keeps busy.
+                logger.exception("the end of replication %s cannot be written down; it is tried again", name)
+            await anyio.sleep(pause_s)
+            pause_s = min(2 * pause_s, limits.JOB_RETRY_MAX_S)
 
     def _write_end(self, status: JobStatus, doc: Doc) -> None:
         """Write into the document that its job is through, unless somebody changed it meanwhile."""
@@ -258,6 +295,18 @@ class Scheduler:
                 tell(outcome)
 
 
+def _new_stop() -> Stop:
+    return Stop(partial(CouchetteError, "The replications are stopped.", "They go on when they are started."))
+
+
+async def _set_at_the_end(stop: Stop) -> None:
+    """Set it as soon as this task is cancelled."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        stop.set()
+
+
 def _read(doc: Doc) -> tuple[Plan | None, str | None]:
     """The plan of a document, or why it has none."""
     try:
@@ -266,9 +315,20 @@ def _read(doc: Doc) -> tuple[Plan | None, str | None]:
         return None, str(exc)
 
 
+def _end(doc: Mapping[str, Any]) -> JobState | None:
+    """The state in a document that keeps it from being run. Anybody who may write there may write anything."""
+    state = doc.get(STATE)
+    return ENDS.get(state) if isinstance(state, str) else None
+
+
+def _reason(doc: Mapping[str, Any]) -> str | None:
+    reason = doc.get(REASON)
+    return reason if reason is None or isinstance(reason, str) else jsonio.dumps(reason).decode()
+
+
 def stored_status(name: str, doc: Mapping[str, Any]) -> JobStatus:
     """How a job stands while nothing runs it, as far as its document tells."""
     plan, problem = _read(dict(doc))
-    state = ENDS.get(doc.get(STATE, ""), "pending" if problem is None else "failed")
-    error = problem or (doc.get(REASON) if state == "failed" else None)
+    state = _end(doc) or ("pending" if problem is None else "failed")
+    error = problem or (_reason(doc) if state == "failed" else None)
     return replace(JobStatus.of(name, plan), state=state, error=error)

@@ -5,6 +5,9 @@ transaction stores their rows if the index still stands where the batch began; e
 process, has moved it on, and the loop goes on from there. So any number may catch up one index at once; what they do
 twice is lost work only. Then the partial results that went stale are computed in the same manner.
 
+A server that stops, or a database that is closed, ends it between two of these (:mod:`couchette.stopping`): what is
+stored stays, and the next one goes on from there.
+
 The index may lie in another database than the documents: that of a temporary view is in memory.
 """
 
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from couchette import index
+from couchette import index, stopping
 from couchette.errors import CouchetteError
 from couchette.index import reductions
 from couchette.index.rows import json_text
@@ -83,9 +86,10 @@ def bring_up_to_date(
     """
     home = rows_pool or pool
     state = follow(pool, group, _ViewKeeper(functions.mapper), rows_pool=rows_pool, progress=progress)
-    for at, reducer in enumerate(functions.reducers):
-        if reducer is not None:
-            _compute_stale(home, state.num, at, reducer)
+    with stopping.heeding(pool.closing):
+        for at, reducer in enumerate(functions.reducers):
+            if reducer is not None:
+                _compute_stale(home, state.num, at, reducer)
     return state
 
 
@@ -105,8 +109,12 @@ def follow(
     if state is not None and _has_reached(state.position, goal):
         return state
     begun_at = 0 if state is None else state.position.seq
-    with pool.tasks.running(keeper.task, group.owner, goal.seq - begun_at) as task:
+    with (
+        stopping.heeding(pool.closing),
+        pool.tasks.running(keeper.task, group.owner, goal.seq - begun_at) as task,
+    ):
         while state is None or not _has_reached(state.position, goal):
+            stopping.check()
             if state is None:
                 state = home.write(keeper.open, group)
             batch = pool.read(index.read_batch, group, state.position)
@@ -129,7 +137,9 @@ def _compute_stale(pool: Pool, num: int, view: int, reducer: Reducer) -> None:
         position, stale = pool.read(_read_stale, num, view)
         if position is None or not stale:
             return
-        if not pool.write(index.write_values, num, view, _computed(stale, reducer), position=position):
+        values = _computed(stale, reducer)
+        stopping.check()  # A function that was not let finish has not failed.
+        if not pool.write(index.write_values, num, view, values, position=position):
             return
 
 

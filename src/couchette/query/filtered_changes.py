@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from couchette import store
-from couchette.limits import FEED_PAGE_DOCS, FUNCTION_REVISIONS_MAX
+from couchette import stopping, store
+from couchette.limits import FEED_PAGE_DOCS, FUNCTION_BATCH_BYTES, FUNCTION_REVISIONS_MAX
 from couchette.pool import Pool
+from couchette.query.changes_pages import Pages, changes_pages, number
 
 Doc = dict[str, Any]
 Judge = Callable[[Sequence[Doc]], Sequence[bool]]
@@ -41,59 +42,80 @@ def filtered_changes(
         shown: options of the documents that ``include_docs`` adds: ``conflicts``, ``attachments``,
             ``att_encoding_info``.
     """
-    if limit == 0:
-        nothing: Doc = pool.read(store.changes, since=since, limit=0, descending=descending)
-        return nothing
     results: list[Doc] = []
     last_seq, pending, scanned = since, 0, 0
-    for page in _pages(pool, since, descending, style):
-        rows = page["results"]
+    for page in filtered_pages(pool, passes, since=since, limit=limit, descending=descending, style=style):
+        results += page["results"]
+        scanned += page["scanned"]
         last_seq, pending = page["last_seq"], page["pending"]
-        for place, row in _judged(pool, rows, passes):
-            results.append(row)
-            if len(results) == limit:
-                last_seq, pending = row["seq"], page["pending"] + len(rows) - place - 1
-                break
-        scanned += len(rows)
-        if len(results) == limit or (scan_max is not None and scanned >= scan_max and not descending):
+        if scan_max is not None and scanned >= scan_max and not descending:
             break
     if include_docs:
         results = pool.read(_with_docs, results, shown)
     for place, row in enumerate(results):
-        row.pop("winner", None)
         if seq_interval and place % seq_interval:
             row["seq"] = None
     return {"results": results, "last_seq": last_seq, "pending": pending}
 
 
-def _pages(pool: Pool, since: int | str, descending: bool, style: str) -> Iterator[Doc]:
-    """All changes, in parts of bounded size; there is at least one. Descending ones are listed at once first."""
-    if not descending:
-        while True:
-            page = pool.read(store.changes, since=since, limit=FEED_PAGE_DOCS, style=style)
-            yield page
-            if len(page["results"]) < FEED_PAGE_DOCS:
-                return
-            since = page["last_seq"]
-    everything = pool.read(store.changes, descending=True, style=style)
-    rows = everything["results"]
-    for first in range(0, max(len(rows), 1), FEED_PAGE_DOCS):
-        part = rows[first : first + FEED_PAGE_DOCS]
-        last_seq = part[-1]["seq"] if part else everything["last_seq"]
-        yield {"results": part, "last_seq": last_seq, "pending": len(rows) - first - len(part)}
+def filtered_pages(
+    pool: Pool,
+    passes: Judge,
+    *,
+    since: int | str = 0,
+    limit: int | None = None,
+    descending: bool = False,
+    style: str = "main_only",
+) -> Pages:
+    """The rows of :func:`filtered_changes`, without documents, in pages; some may be empty.
+
+    Each page says how many documents were looked at for it: ``scanned``.
+    """
+    if limit == 0:
+        yield {**pool.read(store.changes, since=since, limit=0, descending=descending), "scanned": 0}
+        return
+    left = limit
+    for page in changes_pages(pool, since=since, descending=descending, style=style, rows_max=FEED_PAGE_DOCS):
+        rows = page["results"]
+        kept = _judged(pool, rows, passes)
+        found: Doc = {**page, "results": [row for _, row in kept], "scanned": len(rows)}
+        if left is not None and len(kept) >= left:
+            place, final = kept[left - 1]
+            unseen = page["pending"] + len(rows) - place - 1
+            yield {**found, "results": found["results"][:left], "last_seq": final["seq"], "pending": unseen}
+            return
+        yield found
+        left = None if left is None else left - len(kept)
 
 
 def _judged(pool: Pool, rows: Sequence[Doc], passes: Judge) -> list[tuple[int, Doc]]:
-    """The rows of a page that pass, with their places in it; each row's ``winner`` is the rev that it had."""
-    docs = pool.read(_revisions, rows)
-    verdicts = passes(docs)
-    passed = {(doc["_id"], doc["_rev"]) for doc, passes in zip(docs, verdicts, strict=True) if passes}
+    """The rows of a page that pass, with their places in it."""
+    passed = set()
+    for portion in _portions(pool, rows):
+        stopping.check()
+        docs = pool.read(_revisions, portion)
+        with stopping.heeding(pool.closing):
+            verdicts = passes(docs)
+        passed |= {(doc["_id"], doc["_rev"]) for doc, passes in zip(docs, verdicts, strict=True) if passes}
     kept = []
     for place, row in enumerate(rows):
         changes = [change for change in row["changes"] if (row["id"], change["rev"]) in passed]
         if changes:
-            kept.append((place, {**row, "winner": row["changes"][0]["rev"], "changes": changes}))
+            kept.append((place, {**row, "changes": changes}))
     return kept
+
+
+def _portions(pool: Pool, rows: Sequence[Doc]) -> Iterator[Sequence[Doc]]:
+    """The rows, in parts whose documents are of bounded size; all together, as a rule."""
+    numbers = [number(row["seq"]) for row in rows]
+    sizes = pool.read(store.body_sizes, min(numbers), max(numbers)) if rows else {}
+    begin, size = 0, 0
+    for place, seq in enumerate(numbers):
+        size += sizes.get(seq, 0)
+        if size > FUNCTION_BATCH_BYTES and place > begin:
+            yield rows[begin:place]
+            begin, size = place, sizes.get(seq, 0)
+    yield rows[begin:]
 
 
 def _revisions(conn: Any, rows: Sequence[Doc]) -> list[Doc]:
@@ -109,9 +131,9 @@ def _revisions(conn: Any, rows: Sequence[Doc]) -> list[Doc]:
 def _with_docs(conn: Any, rows: Sequence[Doc], shown: Mapping[str, Any]) -> list[Doc]:
     """The rows with their winners, but for those whose document changed meanwhile. A reading operation."""
     current = store.changes(conn, doc_ids=[row["id"] for row in rows], include_docs=True, **shown)["results"]
-    winners = {row["id"]: row["doc"] for row in current}
+    shown_at = {row["id"]: row for row in current}
     return [
-        {**row, "doc": winner}
+        {**row, "doc": now["doc"]}
         for row in rows
-        if (winner := winners.get(row["id"])) is not None and winner["_rev"] == row["winner"]
+        if (now := shown_at.get(row["id"])) is not None and now["seq"] == row["seq"]
     ]

@@ -15,7 +15,7 @@ from couchette.document.normal_selector import Normal, normal_form
 from couchette.document.partition import bounds
 from couchette.document.selector import erlang_text, split_path
 from couchette.errors import BadRequest
-from couchette.limits import FIND_LIMIT, SELECTOR_NESTING_MAX
+from couchette.limits import FIND_COUNT_MAX, FIND_LIMIT, SELECTOR_NESTING_MAX
 
 Sort = tuple[tuple[str, str], ...]
 """Paths, each with ``asc`` or ``desc``."""
@@ -171,7 +171,7 @@ def _bookmark(value: Any) -> str | None:
 
 def _count(value: Any) -> int:
     if type(value) is int and value >= 0:
-        return value
+        return min(value, FIND_COUNT_MAX)
     reason = f"{erlang_text(value)} is not an integer greater than or equal to zero"
     _refuse("invalid_non_neg_integer", reason, "limit and skip are counts of documents.")
 

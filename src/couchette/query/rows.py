@@ -5,21 +5,19 @@ CouchDB's shape: ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from couchette import index, jsonio
+from couchette import index
 from couchette.index import Span
-from couchette.index.scanning import json_texts, json_values
+from couchette.index.scanning import TEXT, VALUES, json_values
 from couchette.query.options import ViewQuery
-from couchette.store.read import View, add_meta
-from couchette.store.rows import Row, stored_row, winner_rows
+from couchette.store.read import View, add_meta, winners_of
+from couchette.store.rows import Row, stored_row
 
 Doc = dict[str, Any]
-RowsShown = Callable[[Any, int, list[Any]], list[Any]]
-"""What makes rows of a view, or texts of some rows each, of the columns that are stored."""
 
 
 def map_rows(
@@ -29,10 +27,10 @@ def map_rows(
     query: ViewQuery,
     spans: Sequence[Span],
     offsets: index.Offsets,
-    shown: RowsShown,
+    as_text: bool,
 ) -> Doc:
-    """The answer to a query, without documents, its rows ``shown`` as :func:`row_values` or :func:`rows_text` do it.
-    A reading operation on the index.
+    """The answer to a query, without documents; with ``as_text`` its rows are JSON texts. A reading operation on the
+    index.
 
     ``offset`` is how many rows of the view come before the first one. Where the query begins at a key, they may have to
     be counted, and it is None unless the query asks for it.
@@ -41,15 +39,16 @@ def map_rows(
     skip = query.skip
     limit = -1 if query.limit is None else query.limit
     beginning = spans[0] if spans else None
+    columns = TEXT if as_text else VALUES
     for span in spans:
         if limit == 0:
             break
         found: list[Any] = index.select(
-            conn, state.num, view, span, descending=query.descending, skip=skip, limit=limit
+            conn, state.num, view, span, columns=columns, descending=query.descending, skip=skip, limit=limit
         ).fetchall()
         if found:
             beginning = beginning if rows else span
-            rows += shown(conn, state.num, found)
+            rows += [text for (text,) in found] if as_text else _row_values(conn, state.num, found)
             skip, limit = 0, limit - len(found) if limit > 0 else limit
         elif skip:
             skip -= index.count(conn, state.num, view, span)
@@ -60,27 +59,13 @@ def map_rows(
     return {"total_rows": total, "offset": 0 if beginning is None else offset, "rows": rows}
 
 
-def row_values(conn: Any, num: int, found: list[Any]) -> list[Doc]:
-    """Rows as they are shown, of their columns ``id, key, value``."""
-    ids, keys, values = _columns(conn, num, found)
-    listed = zip(ids, json_values(keys), json_values(values), strict=True)
-    return [{"id": doc_id, "key": key, "value": value} for doc_id, key, value in listed]
-
-
-def rows_text(conn: Any, num: int, found: list[Any]) -> list[bytes]:
-    """The JSON text of the same, put together of what is stored; a comma is between two rows."""
-    ids, keys, values = _columns(conn, num, found)
-    parts: list[bytes] = []
-    for doc_id, key, value in zip(jsonio.escaped(ids), json_texts(keys), json_texts(values), strict=True):
-        parts += (b'},{"id":"', doc_id, b'","key":', key, b',"value":', value)
-    return [b"".join(parts)[2:] + b"}"]
-
-
-def _columns(conn: Any, num: int, found: list[Any]) -> tuple[Sequence[str], Sequence[Any], Sequence[Any]]:
+def _row_values(conn: Any, num: int, found: list[Any]) -> list[Doc]:
+    """Rows as they are shown, of ``VALUES``."""
     ids, keys, values = zip(*found, strict=True)
     if int in map(type, values):
         values = tuple(index.whole(conn, num, value) for value in values)
-    return ids, keys, values
+    listed = zip(ids, json_values(keys), json_values(values), strict=True)
+    return [{"id": doc_id, "key": key, "value": value} for doc_id, key, value in listed]
 
 
 def _offset(
@@ -99,28 +84,35 @@ def _offset(
 # -- Documents ------------------------------------------------------------------------------------
 
 
-def add_docs(conn: Any, rows: Sequence[Doc], query: ViewQuery) -> None:
+def add_docs(conn: Any, rows: Sequence[Doc], query: ViewQuery, room: int | None = None) -> int:
     """Give each row ``doc``, the document that it names: a reading operation on the database.
 
     That is the row's own, or the one that its value links to with ``_id``; ``_rev`` in the value asks for that
-    revision. It is None for one that is not there, or deleted.
+    revision. It is None for one that is not there, or deleted. ``room`` ends it early, with the row whose document
+    reaches so many bytes as it is stored. Return how many rows have theirs.
     """
     view = View(attachments=query.attachments, att_encoding_info=query.att_encoding_info)
     named = [_named(row) for row in rows]
-    ids = {doc_id for doc_id, _ in named if isinstance(doc_id, str)}
-    winners = {row[1]: Row._make(row) for row in winner_rows(conn, ids)} if ids else {}
-    for row, (doc_id, rev) in zip(rows, named, strict=True):
+    ids = [doc_id for doc_id, _ in named if isinstance(doc_id, str)]
+    winners = winners_of(conn, list(set(ids)) if room is None else ids, room) if ids else {}
+    for at, (row, (doc_id, rev)) in enumerate(zip(rows, named, strict=True), 1):
         winner = winners.get(doc_id) if isinstance(doc_id, str) else None
         stored = winner
         if winner is not None and isinstance(rev, str):
             stored = stored_row(conn, winner, rev)
         if winner is None or stored is None or (stored.deleted and rev is None):
             row["doc"] = None
-            continue
-        doc = _doc(conn, stored, view)
-        if query.conflicts and doc_id == row["id"] and rev is None:
-            add_meta(conn, doc, winner, False, True, False)
-        row["doc"] = doc
+        else:
+            doc = _doc(conn, stored, view)
+            if query.conflicts and doc_id == row["id"] and rev is None:
+                add_meta(conn, doc, winner, False, True, False)
+            row["doc"] = doc
+        if room is not None and winner is not None:
+            # Never less than the winner has, by which they were read.
+            room -= len(winner.body) + (0 if stored is None else len(stored.body))
+            if room <= 0:
+                return at
+    return len(rows)
 
 
 def _named(row: Doc) -> tuple[Any, Any]:

@@ -34,7 +34,7 @@ from couchette.query.definitions import (
 from couchette.query.find_catalog import read_catalog
 from couchette.query.options import ViewQuery
 from couchette.query.reduced import read_groups, reduced_rows
-from couchette.query.rows import RowsShown, add_docs, map_rows, row_values, rows_text
+from couchette.query.rows import add_docs, map_rows
 from couchette.query.spatial_definitions import spatial_signatures
 from couchette.query.text_definitions import text_signatures
 
@@ -112,8 +112,15 @@ class ViewEngine:
             raise BadRequest("A view needs a map function.", f"Got {view!r}.")
         return self._query_temporary(temporary_view(map, reduce or None, options), queries, progress)
 
+    def check(self, name: str | tuple[str, str], queries: Sequence[ViewQuery]) -> None:
+        """Raise what queries of a stored view are refused for before rows are read: NotFound, QueryParseError."""
+        views, at = self.stored(name)
+        for query in queries:
+            query.check(has_reduce=views.reduces[at] is not None)
+            query.spans(index.key_function(views.group, at))
+
     def query_text(self, name: str | tuple[str, str], query: ViewQuery) -> Doc | None:
-        """The answer of a stored view with JSON texts in place of the rows, each of some, a comma between two.
+        """The answer of a stored view with JSON texts in place of the rows.
 
         None where it takes more than reading the rows: reducing them, adding documents, following the database. That is
         left to :meth:`query`.
@@ -122,7 +129,7 @@ class ViewEngine:
         query.check(has_reduce=views.reduces[at] is not None)
         if query.reduces(views.reduces[at] is not None) or query.include_docs or query.update == "lazy":
             return None
-        return self._rows(self._pool, views, at, query, rows_text, only_current=query.update is True)
+        return self._rows(self._pool, views, at, query, as_text=True, only_current=query.update is True)
 
     def stored(self, name: str | tuple[str, str]) -> tuple[Views, int]:
         """A view by the name that the program gave it, or by its design document's and its own.
@@ -198,14 +205,14 @@ class ViewEngine:
         views: Views,
         at: int,
         query: ViewQuery,
-        shown: RowsShown = row_values,
         *,
+        as_text: bool = False,
         only_current: bool = False,
     ) -> Doc | None:
         """The rows that a query asks for; None where they are to be current, and the index has something to follow."""
         group = views.group
         spans = query.spans(index.key_function(group, at))
-        found = rows_pool.read(_read_rows, group.signature, only_current, at, query, spans, self._offsets, shown)
+        found = rows_pool.read(_read_rows, group.signature, only_current, at, query, spans, self._offsets, as_text)
         if found is None:
             return None
         state, answer = found

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
 from couchette import __version__, jsonio
-from couchette.errors import CouchetteError, MethodNotAllowed, MissingExtra
+from couchette.errors import CouchetteError, MethodNotAllowed, MissingExtra, StoreError
 from couchette.wire import conditions
-from couchette.wire.multipart import Multipart
+
+if TYPE_CHECKING:
+    from couchette.environment import Environment
+    from couchette.server.request import Request
 
 COMMON_HEADERS: Final = {"Cache-Control": "must-revalidate", "Server": f"couchette/{__version__}"}
 
 logger = logging.getLogger(__name__)
 
+_PATH_BEGINS: Final = r"(?<![^\s'\"(])"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def header_text(value: str) -> str:
     """A header's value from any text. A revision or a media type may hold characters that would end the header."""
+    if value.isascii() and value.isprintable():
+        return value
     escaped = _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", value)
     return escaped.encode().decode("latin-1")
 
@@ -55,11 +62,6 @@ def json_text_answer(content: bytes, status: int = 200, headers: Mapping[str, st
     return answer(content, status, {"Content-Type": "application/json", **(headers or {})})
 
 
-def multipart_answer(multipart: Multipart, headers: Mapping[str, str] | None = None) -> Response:
-    """A multipart answer."""
-    return answer(multipart.content, 200, {"Content-Type": multipart.content_type, **(headers or {})})
-
-
 def error_answer(exc: CouchetteError) -> Response:
     """The answer to a request that failed: ``{"error", "reason"}``."""
     shown = exc.as_json()
@@ -68,12 +70,30 @@ def error_answer(exc: CouchetteError) -> Response:
     return json_answer(shown, exc.status, {"Allow": exc.hint} if isinstance(exc, MethodNotAllowed) else None)
 
 
-def failure(exc: Exception, target: bytes) -> Response:
-    """The answer to a request for ``target`` that raised. What is no error of ours is a fault of ours, and logged."""
+def failure(exc: Exception, request: Request) -> Response:
+    """The answer to a request that raised. What is no error of ours is a fault of ours, and logged."""
     if isinstance(exc, CouchetteError):
-        return error_answer(exc)
-    logger.error("%s failed", target.decode("latin-1"), exc_info=exc)
+        return error_answer(told(exc, request.environment))
+    logger.error("%s failed", request.target.decode("latin-1"), exc_info=exc)
     return error_answer(CouchetteError("The request failed inside the server; its log has the cause.", repr(exc)))
+
+
+def told(exc: CouchetteError, environment: Environment) -> CouchetteError:
+    """An error as clients are told of it: without the folder of the server's files, with which it is logged."""
+    if not isinstance(exc, StoreError):
+        return exc
+    reason, hint = (without_folder(text, environment) for text in (exc.reason, exc.hint))
+    if (reason, hint) == (exc.reason, exc.hint):
+        return exc
+    logger.warning("%s", exc)
+    return type(exc)(reason, hint, status=exc.status, error=exc.error)
+
+
+def without_folder(text: str, environment: Environment) -> str:
+    """A text that names files of an environment by their paths, with their names alone."""
+    folder = environment.folder.rstrip(os.sep)
+    text = re.sub(rf"{_PATH_BEGINS}{re.escape(folder + os.sep)}", "", text)
+    return re.sub(rf"{_PATH_BEGINS}{re.escape(folder)}(?=[\s.,;:'\"]|$)", os.path.basename(folder), text)
 
 
 def method_not_allowed(allow: str) -> MethodNotAllowed:

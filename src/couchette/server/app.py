@@ -8,17 +8,17 @@ knows. Only a feed that waits stays in the event loop, and so does what is too l
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from couchette import workers
+from couchette import stopping, workers
 from couchette.design.designs import Designs
 from couchette.environment import Environment
 from couchette.errors import CouchetteError
 from couchette.server import cors
-from couchette.server.answers import COMMON_HEADERS, error_answer, failure
+from couchette.server.answers import COMMON_HEADERS, error_answer, failure, told
 from couchette.server.dispatch import authorize, dispatch, takes_long, takes_stream
 from couchette.server.gate import gate_of
 from couchette.server.node import Node
@@ -26,27 +26,38 @@ from couchette.server.policy import Policy
 from couchette.server.request import Disconnected, Request, read_request
 from couchette.server.streams import Streamed
 from couchette.server.waiting import Feeds
+from couchette.stopping import Stop
+from couchette.users.user import EVERYONE_IS_ADMIN
 
 METHODS: Final = frozenset({"CONNECT", "COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE"})
 """Those that CouchDB knows; others are not told apart."""
+
+LOGGING_IN: Final = ([b"_session"], [b"_utils", b"sign-in"])
+"""Where a POST has a password in its body."""
 
 
 class App:
     """CouchDB's HTTP interface to the databases of an environment.
 
     The environment stays the caller's: the app neither opens nor closes it. Its replications are run from now on, until
-    it is closed.
+    it is closed, and the files of databases that are made from now on their owner alone can read: who else may read
+    them, the server decides.
     """
 
     def __init__(self, environment: Environment, policy: Policy) -> None:
         self.environment = environment
+        environment.private = True
         self.gate = gate_of(environment, policy)
         """Who may do what."""
         self.node = Node(environment, policy)
         """Settings and counters."""
-        self.feeds = Feeds()
-        """The feeds that wait at the moment; end them before the server stops."""
+        self.feeds = Feeds(environment)
+        """The feeds that wait at the moment."""
+        self._stop = _new_stop()
         self.designs = Designs()
+        environment.replications.scheduler.as_target = partial(
+            self.gate.as_target, EVERYONE_IS_ADMIN, self.node.settings
+        )
         environment.replications.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +67,24 @@ class App:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         else:
-            await self._serve(scope, receive, self._counted(scope["method"], send))
+            await self._serve_until_stop(scope, receive, self._counted(scope["method"], send))
+
+    def stop(self) -> None:
+        """End what waits, and what takes long. Call it in the event loop when the server begins to stop."""
+        self.feeds.end()
+        self._stop.set()
+
+    async def _serve_until_stop(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request. A large answer is broken off where the server stops and making it takes long."""
+        stop = self._stop
+        try:
+            with stopping.heeding(stop):
+                await self._serve(scope, receive, send)
+        except Exception:
+            if not stop.is_set:
+                raise
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -101,29 +129,38 @@ class App:
                 scope,
                 receive,
                 takes_stream,
-                _admitted,
+                _admit,
             )
+            request = await _known(request)
             is_long = takes_long(request.method, request.raw_segments, request.query_string)
-            hop = workers.in_side_thread if is_long else workers.in_thread
+            hop = workers.in_side_thread if is_long else workers.in_lean_thread
+            if request.method == "POST" and request.raw_segments in LOGGING_IN:
+                hop = workers.in_password_thread
             response, renewed = await hop(_answer, request)
             if not isinstance(response, Streamed):
                 # What was refused may be longer than what was held; no client reads an answer before it has sent all.
                 await request.stream.skip()
             return response, renewed
         except CouchetteError as exc:
-            return error_answer(exc), None
+            return error_answer(told(exc, self.environment)), None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The server's start and end, as far as they concern us."""
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._stop = _new_stop()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                self.feeds.end()
+                self.stop()
                 await workers.in_thread(self.designs.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _new_stop() -> Stop:
+    why = "The server is stopping.", "Try again later."
+    return Stop(partial(CouchetteError, *why, status=503, error="service_unavailable"))
 
 
 def _answer(request: Request) -> tuple[ASGIApp, str | None]:
@@ -132,11 +169,22 @@ def _answer(request: Request) -> tuple[ASGIApp, str | None]:
         request = _identified(request)
         return dispatch(request), request.identity.renewed
     except Exception as exc:
-        return failure(exc, request.target), None
+        return failure(exc, request), None
+
+
+async def _known(request: Request) -> Request:
+    """Find out who asks, if that takes long: in threads that may be kept busy with passwords, and no others."""
+    if not request.is_identified and request.gate.authentication.takes_long(request.headers):
+        return await workers.in_password_thread(_identified, request)
+    return request
+
+
+async def _admit(request: Request) -> Request:
+    """Find out who asks, and raise unless he may use what the path names, as far as that shows without the body."""
+    return await workers.in_lean_thread(_admitted, await _known(request))
 
 
 def _admitted(request: Request) -> Request:
-    """Find out who asks, and raise unless he may use what the path names, as far as that shows without the body."""
     request = _identified(request)
     authorize(request)
     return request
@@ -146,8 +194,9 @@ def _identified(request: Request) -> Request:
     if request.is_identified:
         return request
     authentication = request.gate.authentication
-    identity = authentication.identify(request.headers, request.peer, secure=request.is_secure)
-    return replace(request, identity=identity, is_identified=True)
+    request.identity = authentication.identify(request.headers, request.peer, secure=request.is_secure)
+    request.is_identified = True
+    return request
 
 
 def _overridden(scope: Scope) -> Scope:

@@ -13,7 +13,8 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 
 from couchette import surroundings
-from couchette.errors import BadRequest, Unauthorized
+from couchette.errors import BadRequest, CouchetteError, Unauthorized
+from couchette.limits import VERIFIED_MAX
 from couchette.server import cookies
 from couchette.server.identity import NOBODY, Identity
 from couchette.server.tokens import Tokens
@@ -41,6 +42,8 @@ class Authentication:
         self._lock = threading.Lock()
         self._tokens = tokens
         self._proxy_secret = proxy_secret
+        self._known: set[int] = set()
+        """Hashes of the credentials that were right: they say which thread to use, and nothing else."""
 
     def secret(self) -> bytes:
         """What signs cookies, the same until the server stops. Raises what finding it raises."""
@@ -73,6 +76,11 @@ class Authentication:
             or NOBODY
         )
 
+    def takes_long(self, headers: Mapping[str, str]) -> bool:
+        """Whether to identify whoever sends these headers may take half a second, since a password must be derived."""
+        value = headers.get("authorization", "")
+        return value[:6].lower() == "basic " and self.accounts.has_admins and hash(value) not in self._known
+
     def log_in(self, name: str, password: str, address: str, *, secure: bool, token: str = "") -> tuple[User, str]:
         """The user with this password, and the header that sets its cookie. Raises as :meth:`identify`.
 
@@ -82,7 +90,8 @@ class Authentication:
         return account.user, self._cookie(account, secure=secure)
 
     def _by_password(self, headers: Mapping[str, str], address: str) -> Identity | None:
-        kind, _, value = headers.get("authorization", "").partition(" ")
+        header = headers.get("authorization", "")
+        kind, _, value = header.partition(" ")
         if kind.lower() != "basic":
             return None
         try:
@@ -91,7 +100,15 @@ class Authentication:
             raise BadRequest("Authorization header has invalid base64 value", "It is base64 of name:password.") from exc
         if not colon:
             return None
-        return Identity(self.accounts.login(name, password, address).user, "default")
+        try:
+            user = self.accounts.login(name, password, address).user
+        except CouchetteError:
+            self._known.discard(hash(header))
+            raise
+        if len(self._known) >= VERIFIED_MAX:
+            self._known.clear()
+        self._known.add(hash(header))
+        return Identity(user, "default")
 
     def _by_cookie(self, headers: Mapping[str, str], *, secure: bool) -> Identity | None:
         value = cookies.from_header(headers.get("cookie", ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Any
 
 from starlette.responses import Response
@@ -13,11 +14,12 @@ from couchette.document.partition import check_partitioned_id
 from couchette.document.stored import StoredDoc
 from couchette.errors import BadRequest, CouchetteError, ExpectationFailed, IllegalDocId
 from couchette.functions import check_written
+from couchette.limits import BODY_HELD_BYTES, BULK_GET_PAGE, LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
 from couchette.server import answers
-from couchette.server.contents import JSON, are_large, bulk_get_chunks
+from couchette.server.contents import JSON, MultipartRow, are_large, gathered, results_parts, rows_multipart
+from couchette.server.readable import revisions_readable
 from couchette.server.request import Request
 from couchette.server.streams import made_answer
-from couchette.wire import multipart
 
 
 def bulk_docs(request: Request, db: Database) -> Response:
@@ -73,27 +75,51 @@ def bulk_get(request: Request, db: Database) -> Response:
     accepted = request.accepted()
     kind = next((kind for kind in ("multipart/mixed", "multipart/related") if kind in accepted), None)
     if kind is None or "application/json" in accepted or "*/*" in accepted:
-        # What replicators ask for: no document need be read.
-        if options == {"revs": True, "latest": True} and db._may_read is None:
-            found = _found(
-                db, lambda docs, **how: db._pool.read(store.bulk_get, docs, **how, stored=True), docs, **options
-            )
-            return answers.json_text_answer(_bulk_get_text(found) + b"\n")
-        if options.pop("attachments", False):
-            return _with_attachments(db, docs, options)
-        return answers.json_answer(_found(db, db.bulk_get, docs, **options))
-    found = _found(db, db.bulk_get, docs, **{**options, "attachments": True, "binary": True})
-    parts = [_bulk_get_part(row) for result in found["results"] for row in result["docs"]]
-    return answers.multipart_answer(multipart.write(kind, parts))
+        return made_answer(gathered(_parts(db, docs, **options)), JSON, head=False)
+    return rows_multipart(db, kind, _multipart_rows(db, docs, options), head=False)
 
 
-def _with_attachments(db: Database, docs: list[Any], options: dict[str, Any]) -> Response:
-    """The answer with attachments as base64; they are read as it is sent where they are too much to be held."""
-    if not any(isinstance(entry, dict) and entry.get("atts_since") for entry in docs):
-        stubbed = _found(db, db.bulk_get, docs, **options)
-        if are_large([row["ok"] for result in stubbed["results"] for row in result["docs"] if "ok" in row]):
-            return made_answer(bulk_get_chunks(db, stubbed), JSON, head=False)
-    return answers.json_answer(_found(db, db.bulk_get, docs, **options, attachments=True))
+def _multipart_rows(db: Database, docs: list[Any], options: dict[str, Any]) -> Iterator[MultipartRow]:
+    """The revisions, read some at a time, of whose attachments little is held."""
+    for first in range(0, len(docs), BULK_GET_PAGE):
+        held = store.Held(BODY_HELD_BYTES)
+        asked = docs[first : first + BULK_GET_PAGE]
+        found = _found(db, db.bulk_get, asked, **{**options, "attachments": True, "binary": held})
+        for result in found["results"]:
+            for row in result["docs"]:
+                doc = row.get("ok")
+                yield ({} if doc is None else {"X-Doc-Id": doc["_id"], "X-Rev-Id": doc["_rev"]}), row
+
+
+def _parts(db: Database, docs: list[Any], *, attachments: bool = False, **options: Any) -> Iterator[bytes]:
+    """The text of the answer, for which the revisions are read until they make a page, each time."""
+    # What replicators ask for: no document need be read.
+    stored = options == {"revs": True, "latest": True} and db._may_read is None and not attachments
+    yield b'{"results":['
+    at = 0
+    while at < len(docs):
+        some = docs[at : at + LISTING_PAGE_ROWS]
+        since = attachments and any(isinstance(entry, dict) and entry.get("atts_since") for entry in some)
+        results = _page(db, some, **options, stored=stored, attachments=since)
+        yield b"," if at else b""
+        at += len(results)
+        if attachments and not since:
+            if are_large([row["ok"] for result in results for row in result["docs"] if "ok" in row]):
+                yield from results_parts(db, results)
+                continue
+            # They are read again, with what little there is of attachments.
+            results = _found(db, db.bulk_get, some[: len(results)], **options, attachments=True)["results"]
+        yield b",".join(map(_result_text, results)) if stored else jsonio.dumps(results)[1:-1]
+    yield b"]}\n"
+
+
+def _page(db: Database, docs: list[Any], **options: Any) -> list[dict[str, Any]]:
+    """The results of the first of these entries, as many as make a page."""
+    found = _found(
+        db, lambda docs, **how: db._pool.read(store.bulk_get, docs, **how, room=LISTING_PAGE_BYTES), docs, **options
+    )
+    results: list[dict[str, Any]] = revisions_readable(db, found)["results"]
+    return results
 
 
 def _found(db: Database, read: Callable[..., Any], docs: list[Any], **options: Any) -> dict[str, Any]:
@@ -102,7 +128,8 @@ def _found(db: Database, read: Callable[..., Any], docs: list[Any], **options: A
     found: dict[str, Any] = read([doc for place, doc in enumerate(docs) if place not in refused], **options)
     if refused:
         rows = iter(found["results"])
-        found["results"] = [refused[place] if place in refused else next(rows) for place in range(len(docs))]
+        placed = (refused.get(place) or next(rows, None) for place in range(len(docs)))
+        found["results"] = list(takewhile(bool, placed))
     return found
 
 
@@ -119,27 +146,14 @@ def _refused_ids(docs: list[Any]) -> dict[int, dict[str, Any]]:
     return refused
 
 
-def _bulk_get_text(found: dict[str, Any]) -> bytes:
-    """The answer's text, made around the documents' own."""
-    results = (
-        b'{"id":%b,"docs":[%b]}' % (jsonio.dumps(result["id"]), b",".join(map(_row_text, result["docs"])))
-        for result in found["results"]
-    )
-    return b'{"results":[%b]}' % b",".join(results)
+def _result_text(result: dict[str, Any]) -> bytes:
+    """The text of a result, made around the documents' own."""
+    return b'{"id":%b,"docs":[%b]}' % (jsonio.dumps(result["id"]), b",".join(map(_row_text, result["docs"])))
 
 
 def _row_text(row: dict[str, Any]) -> bytes:
     doc = row.get("ok")
     return b'{"ok":%b}' % doc.json() if isinstance(doc, StoredDoc) else jsonio.dumps(row)
-
-
-def _bulk_get_part(row: dict[str, Any]) -> multipart.Part:
-    if "ok" not in row:
-        return multipart.json_part(row["error"], error=True)
-    doc = row["ok"]
-    if not multipart.has_attachments(doc):
-        return multipart.json_part(doc)
-    return multipart.related(doc).as_part({"X-Doc-Id": doc["_id"], "X-Rev-Id": doc["_rev"]})
 
 
 def revs_diff(request: Request, db: Database) -> Response:

@@ -7,7 +7,7 @@ piece; beyond ``limits.BODY_HELD_BYTES`` no more than a chunk is held for each c
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -18,10 +18,14 @@ from couchette.limits import ATTACHMENT_HOP_BYTES, BODY_HELD_BYTES
 from couchette.replication.contents import StoredContent
 from couchette.server import answers
 from couchette.server.streams import made_answer, sent
+from couchette.store import Later
+from couchette.wire import multipart
 from couchette.wire.multipart import StreamedMultipart, streamed_related
 from couchette.wire.stubs import attachment_bytes, fill
 
 Doc = dict[str, Any]
+MultipartRow = tuple[dict[str, str], Doc]
+"""Headers of a part with attachments, and the row of a revision: ``ok``, ``error`` or ``missing``."""
 JSON: Final = {"Content-Type": "application/json"}
 
 _ENCODED_BYTES: Final = ATTACHMENT_HOP_BYTES // 3 * 3
@@ -38,7 +42,7 @@ def are_large(docs: Iterable[Doc]) -> bool:
 
 def json_with_contents(db: Database, doc: Doc, headers: dict[str, str], *, head: bool) -> Response:
     """The answer with a document, given with stubs, and its attachments as base64."""
-    return made_answer(gathered(_parts(db, doc, end=b"\n")), {**JSON, **headers}, head=head)
+    return made_answer(gathered(document_parts(db, doc, end=b"\n")), {**JSON, **headers}, head=head)
 
 
 def multipart_with_contents(db: Database, doc: Doc, headers: dict[str, str], *, head: bool) -> Response:
@@ -52,25 +56,75 @@ def multipart_with_contents(db: Database, doc: Doc, headers: dict[str, str], *, 
     return answers.answer(b"", 200, headers) if head else sent(_pieces(body), 200, headers)
 
 
-def bulk_get_chunks(db: Database, found: Doc) -> Iterator[bytes]:
-    """The text of an answer to ``_bulk_get`` that was read with stubs, with the attachments as base64."""
+def related_answer(db: Database, doc: Doc, headers: dict[str, str], *, head: bool) -> Response:
+    """The answer with a document and its attachments behind it; their ``data`` is as in :func:`rows_multipart`."""
+    body = streamed_related(doc, digests=True)
+    headers = {"Content-Type": body.content_type, "Content-Length": str(body.length), **headers}
+    return made_answer(gathered(_stored_pieces(db, doc, body)), headers, head=head)
+
+
+def rows_multipart(db: Database, kind: str, rows: Iterable[MultipartRow], *, head: bool) -> Response:
+    """The answer with revisions as parts, those with attachments as multipart themselves.
+
+    The attachments' ``data`` are bytes, or :class:`~couchette.store.Later` where they are to be read as they are sent.
+    """
+    content_type, body = multipart.streamed_parts(kind, (_row_part(db, headers, row) for headers, row in rows))
+    return made_answer(gathered(body), {"Content-Type": content_type}, head=head)
+
+
+def _row_part(db: Database, headers: dict[str, str], row: Doc) -> tuple[Mapping[str, str], Iterable[bytes]]:
+    doc = row.get("ok")
+    if doc is None or not multipart.has_attachments(doc):
+        part = multipart.json_part(row.get("error", row) if doc is None else doc, error=doc is None)
+        return part.headers, (part.content,)
+    body = streamed_related(doc, digests=True)
+    return {**headers, "Content-Type": body.content_type}, _stored_pieces(db, doc, body)
+
+
+def _stored_pieces(db: Database, doc: Doc, body: StreamedMultipart) -> Iterator[bytes]:
+    """The text of a document with its attachments behind it."""
+    later = (name for name, member in doc["_attachments"].items() if isinstance(member.get("data"), Later))
+    for piece in body.pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        with db.open_attachment(doc["_id"], next(later), rev=doc["_rev"], encoded=True) as file:
+            yield from file.chunks()
+
+
+def open_revs_chunks(db: Database, rows: list[Doc]) -> Iterator[bytes]:
+    """The text of an answer with several revisions that were read with stubs, with the attachments as base64."""
 
     def parts() -> Iterator[bytes]:
-        between = b'{"results":['
-        for result in found["results"]:
-            yield b'%b{"id":%b,"docs":[' % (between, jsonio.dumps(result["id"]))
-            for place, row in enumerate(result["docs"]):
-                yield b"," if place else b""
-                if "ok" in row:
-                    yield b'{"ok":'
-                    yield from _parts(db, row["ok"])
-                    yield b"}"
-                else:
-                    yield jsonio.dumps(row)
-            between = b"]},"
-        yield b"]}]}\n"
+        between = b"["
+        for row in rows:
+            yield between
+            yield from _row_parts(db, row)
+            between = b","
+        yield b"]\n"
 
     return gathered(parts())
+
+
+def results_parts(db: Database, results: list[Doc]) -> Iterator[bytes]:
+    """The text of some results of ``_bulk_get`` that were read with stubs, with the attachments as base64."""
+    between = b""
+    for result in results:
+        yield b'%b{"id":%b,"docs":[' % (between, jsonio.dumps(result["id"]))
+        for place, row in enumerate(result["docs"]):
+            yield b"," if place else b""
+            yield from _row_parts(db, row)
+        between = b"]},"
+    yield b"]}"
+
+
+def _row_parts(db: Database, row: Doc) -> Iterator[bytes]:
+    if "ok" in row:
+        yield b'{"ok":'
+        yield from document_parts(db, row["ok"])
+        yield b"}"
+    else:
+        yield jsonio.dumps(row)
 
 
 def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -87,8 +141,8 @@ def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _parts(db: Database, doc: Doc, *, end: bytes = b"") -> Iterator[bytes]:
-    """The text of a document with the contents of its attachments, and ``end``."""
+def document_parts(db: Database, doc: Doc, *, end: bytes = b"") -> Iterator[bytes]:
+    """The text of a document, given with stubs, with the contents of its attachments as base64; and ``end``."""
     attachments = doc.get("_attachments") or {}
     text = jsonio.dumps({name: value for name, value in doc.items() if name != "_attachments"})
     if not attachments:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import md5
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from couchette import __version__, jsonio
 from couchette.database import Database
 from couchette.design.request import database_info
-from couchette.errors import BadRequest, DatabaseClosed, DatabaseNotFound, IllegalDatabaseName
+from couchette.errors import BadRequest, CouchetteError, DatabaseClosed, DatabaseNotFound, IllegalDatabaseName
 from couchette.limits import DBS_INFO_MAX
 from couchette.server.answers import json_answer, json_text_answer, quoted, unless_modified
 from couchette.server.listings import narrowed
@@ -19,6 +20,8 @@ from couchette.wire.parameters import all_docs_options
 
 COUCHDB_VERSION = "3.5.0"
 """The CouchDB whose answers we give; clients decide by it which calls they may make."""
+
+_POSITIVE: Final = re.compile(r"\+?0*[1-9][0-9]*")
 
 
 def welcome(request: Request) -> Response:
@@ -72,11 +75,13 @@ def _names(request: Request) -> list[str]:
 
 
 def _described(request: Request, name: Any) -> dict[str, Any] | None:
-    """A database and its numbers; None where there is none, or none any more."""
+    """A database and its numbers, or why it cannot be opened; None where there is none, or none any more."""
     try:
         return {"key": name, "info": database_info(request.environment.open(name))}
     except (DatabaseNotFound, DatabaseClosed, IllegalDatabaseName):
         return None
+    except CouchetteError as exc:
+        return {"key": name, "error": exc.error}
 
 
 def _absent(name: Any) -> dict[str, Any]:
@@ -94,6 +99,10 @@ def _listed(request: Request, value: list[Any]) -> Response:
 def create(request: Request) -> Response:
     """``PUT /{db}``. What CouchDB's ``q`` and ``n`` say of shards and copies concerns no single file."""
     name = request.database_name()
+    for parameter in ("n", "q"):
+        text = request.query.first(parameter, "1") or ""
+        if not _POSITIVE.fullmatch(text):
+            raise BadRequest(f"The `{parameter}` value should be a positive integer.", f"Got {text!r}.")
     partitioned = request.query.first("partitioned", "false")
     if partitioned not in ("true", "false"):
         raise BadRequest("Invalid `partitioned` parameter", f"Got {partitioned!r}; give true or false.")

@@ -16,7 +16,6 @@ from couchette.database import Database
 from couchette.document.docid import check_id
 from couchette.document.partition import check_partitioned_id
 from couchette.errors import BadRequest, NotFound
-from couchette.limits import BODY_HELD_BYTES
 from couchette.server import (
     answers,
     attachments,
@@ -47,7 +46,6 @@ from couchette.server import (
 )
 from couchette.server.request import Request
 from couchette.wire import names
-from couchette.wire.names import SYSTEM_DATABASES
 
 Handler = Callable[..., ASGIApp]
 
@@ -161,11 +159,10 @@ def authorize(request: Request) -> None:
     """
     segments = request.segments
     request.gate.check(request.user, request.method, segments)
-    is_in_database = len(segments) > 1 or (segments and request.method == "POST")
-    if is_in_database and (segments[0][:1] != b"_" or segments[0].decode("latin-1") in SYSTEM_DATABASES):
+    if request.is_in_database:
         request.database()
-    elif not request.user.is_admin and (request.user.name is None or segments[:1] != [b"_utils"]):
-        request.stream.bound(BODY_HELD_BYTES)  # The server's own resources need little; pages take files.
+    elif segments[:1] != [b"_utils"] or not (request.user.is_admin or request.user.name):
+        request.stream.bound(request.body_max)  # The server's own resources need little; pages take files.
 
 
 def takes_long(method: str, raw_segments: list[bytes], query_string: bytes) -> bool:

@@ -16,9 +16,19 @@ from starlette.responses import Response
 from couchette import jsonio, store
 from couchette.database import Database
 from couchette.document.docid import check_id
+from couchette.limits import BODY_HELD_BYTES
 from couchette.server import answers
-from couchette.server.contents import are_large, json_with_contents, multipart_with_contents
+from couchette.server.contents import (
+    JSON,
+    are_large,
+    json_with_contents,
+    multipart_with_contents,
+    open_revs_chunks,
+    related_answer,
+    rows_multipart,
+)
 from couchette.server.request import Request
+from couchette.server.streams import made_answer
 from couchette.wire import multipart, parameters
 
 UNCACHED = frozenset(("_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"))
@@ -41,20 +51,32 @@ def get(request: Request, db: Database, doc_id: str) -> Response:
         return _local(request, db, doc_id, options)
     accepted = request.accepted()
     if "open_revs" in options:
-        if "multipart/mixed" in accepted or "*/*" in accepted:
-            return _open_revs_multipart(db.get(doc_id, **{**options, **AS_STORED}))
-        return answers.json_answer(db.get(doc_id, **options))
+        return _open_revs(request, db, doc_id, options)
     if "attachments" in options and "atts_since" not in options:
         stubbed = db.get(doc_id, **{**options, "attachments": False, "att_encoding_info": True})
         if are_large([stubbed]):
             return _large(request, db, stubbed, options)
     if ("attachments" in options or "atts_since" in options) and ("multipart/related" in accepted or "*/*" in accepted):
-        doc = db.get(doc_id, **{**options, **AS_STORED})
+        doc = db.get(doc_id, **{**options, **AS_STORED, "binary": store.Held(BODY_HELD_BYTES)})
         if multipart.has_attachments(doc):
-            return _cached(request, doc, lambda headers: answers.multipart_answer(multipart.related(doc), headers))
+            head = request.method == "HEAD"
+            return _cached(request, doc, lambda headers: related_answer(db, doc, headers, head=head))
     else:
         doc = db.get(doc_id, **options)
     return _cached(request, doc, lambda headers: answers.json_answer(doc, headers=headers))
+
+
+def _open_revs(request: Request, db: Database, doc_id: str, options: dict[str, Any]) -> Response:
+    """Several revisions; large attachments are sent as they are read."""
+    head = request.method == "HEAD"
+    if not {"multipart/mixed", "*/*"}.isdisjoint(request.accepted()):
+        rows = db.get(doc_id, **{**options, **AS_STORED, "binary": store.Held(BODY_HELD_BYTES)})
+        return rows_multipart(db, "multipart/mixed", (({}, row) for row in rows), head=head)
+    if "attachments" in options and "atts_since" not in options:
+        rows = db.get(doc_id, **{**options, "attachments": False})
+        if are_large(row["ok"] for row in rows if "ok" in row):
+            return made_answer(open_revs_chunks(db, rows), JSON, head=head)
+    return answers.json_answer(db.get(doc_id, **options))
 
 
 def _large(request: Request, db: Database, stubbed: dict[str, Any], options: dict[str, Any]) -> Response:
@@ -82,14 +104,3 @@ def _local(request: Request, db: Database, doc_id: str, options: dict[str, Any])
     etag = answers.quoted(md5(text, usedforsecurity=False).hexdigest())
     not_modified = answers.unless_modified(request.headers.get("if-none-match"), etag)
     return not_modified or answers.json_text_answer(text, headers={"ETag": etag})
-
-
-def _open_revs_multipart(rows: list[dict[str, Any]]) -> Response:
-    return answers.multipart_answer(multipart.write("multipart/mixed", map(_open_rev_part, rows)))
-
-
-def _open_rev_part(row: dict[str, Any]) -> multipart.Part:
-    if "ok" not in row:
-        return multipart.json_part(row, error=True)
-    doc = row["ok"]
-    return multipart.related(doc).as_part() if multipart.has_attachments(doc) else multipart.json_part(doc)

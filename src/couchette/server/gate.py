@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from couchette.database import Database
-from couchette.design.judging import judged
+from couchette.design.judging import judged, judged_by
 from couchette.design.request import security_of
 from couchette.environment import Environment
 from couchette.errors import Unauthorized
@@ -16,6 +16,7 @@ from couchette.server.authentication import Authentication
 from couchette.server.guard import UserJudge
 from couchette.server.policy import MayRead, MayReadDocument, Policy
 from couchette.server.readable import readable, with_fields
+from couchette.server.security import Security
 from couchette.server.settings import Settings
 from couchette.server.tokens import Tokens
 from couchette.users import Accounts, User
@@ -59,9 +60,17 @@ class Gate:
             raise user.refused("You are not authorized to access this db.", "You are not allowed to access this db.")
         if self.may_read_document is not None:
             db = readable(db, partial(self.may_read_document, user.context(db.name), db.name))
-        if not writes:
-            return db
-        judge = UserJudge(
+        return judged(db, self._judge(user, db, secured, settings)) if writes else db
+
+    def as_target(self, user: User, settings: Settings, db: Database) -> Database:
+        """The database as the target of a replication that an administrator asked for: what it writes is judged.
+
+        A replication may run for months, so what holds is read anew for each write.
+        """
+        return judged_by(db, lambda: self._judge(user, db, security_of(db), settings))
+
+    def _judge(self, user: User, db: Database, secured: Security, settings: Settings) -> UserJudge:
+        return UserJudge(
             user.context(db.name),
             secured,
             self.validate,
@@ -71,7 +80,6 @@ class Gate:
             partitioned=db._partitioned,
             attachment_bytes_max=settings.attachment_bytes_max,
         )
-        return judged(db, judge)
 
 
 def gate_of(environment: Environment, policy: Policy) -> Gate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -11,8 +11,10 @@ from couchette import jsonio, store
 from couchette.database import Database
 from couchette.pool import Pool
 from couchette.server import answers
+from couchette.server.long_listings import listing_chunks, listing_parts
+from couchette.server.long_views import answer_chunks
 from couchette.server.request import Request
-from couchette.server.streams import made_answer
+from couchette.server.streams import Chunk, made_answer
 from couchette.server.views import json_body, several
 from couchette.wire import parameters
 
@@ -36,7 +38,20 @@ def _answer_several(
     request: Request, db: Database, listing: Callable[[Database, Options], Answer], body: dict[str, Any]
 ) -> Response:
     asked = [parameters.all_docs_options(request.query, one) for one in several(body)]
-    return answers.json_answer({"results": [listing(db, options) for options in asked]})
+    for options in asked:  # What one is refused for is found before the answer begins.
+        refused = {**options, "limit": min(options.get("limit", 0), 0), "include_docs": False}
+        _ = db.all_docs(**refused) if listing is _all_docs else listing(db, refused)
+    made = (_parts(db, listing, options) for options in asked)
+    return made_answer(answer_chunks(made, several=True), {"Content-Type": "application/json"}, head=False)
+
+
+def _parts(db: Database, listing: Callable[[Database, Options], Answer], options: Options) -> Iterable[bytes]:
+    """The text of one of several listings."""
+    if listing is not _all_docs:
+        return (jsonio.dumps(listing(db, options)),)
+    if db._may_read is None and PAGED.issuperset(options):
+        return (b"".join(pieces).removesuffix(b"\n") for pieces in _chunks(db._pool, **options))
+    return listing_parts(db, options)
 
 
 def all_docs(request: Request, db: Database) -> Response:
@@ -45,16 +60,15 @@ def all_docs(request: Request, db: Database) -> Response:
     if body is not None and "queries" in body:
         return _answer_several(request, db, _all_docs, body)
     options = parameters.all_docs_options(request.query, body)
-    if db._may_read is not None or not PAGED.issuperset(options):
-        return answers.json_answer(_all_docs(db, options))
-    chunks = _chunks(db._pool, **options)
+    ordinary = db._may_read is None and PAGED.issuperset(options)
+    chunks: Iterator[Chunk] = _chunks(db._pool, **options) if ordinary else listing_chunks(db, options)
     return made_answer(chunks, {"Content-Type": "application/json"}, head=request.method == "HEAD")
 
 
 PAGED: Final = frozenset(
     ["key", "start_key", "end_key", "inclusive_end", "descending", "skip", "limit", "include_docs", "update_seq"]
 )
-"""Options of listings that are sent page by page; ``keys`` are as many as the request could hold."""
+"""Options of listings that are put together of the text that is stored."""
 
 
 def _chunks(
@@ -69,16 +83,28 @@ def _chunks(
     limit: int | None = None,
     include_docs: bool = False,
     update_seq: bool = False,
-) -> Iterator[bytes]:
+) -> Iterator[list[bytes]]:
     """The text of a listing, a page at a time."""
     span = store.span_of(key, start_key, end_key, inclusive_end, descending)
     head, page = pool.read(_first_page, span, skip, limit, include_docs, update_seq)
-    yield b"".join((jsonio.dumps(head)[:-1], b',"rows":[', b",".join(page.texts), END if page.ended else b""))
-    while not page.ended:
+    begin = jsonio.dumps(head)[:-1] + b',"rows":['
+    while True:
+        yield _pieces(begin, page.texts, END if page.ended else b"")
+        if page.ended:
+            return
+        begin = b","
         limit = None if limit is None else limit - page.rows
         span = span._replace(first=page.last, exclusive=True)
         page = pool.read(store.docs_texts, span, 0, limit, include_docs)
-        yield b",".join([b"", *page.texts]) + (END if page.ended else b"")
+
+
+def _pieces(begin: bytes, texts: list[bytes], end: bytes) -> list[bytes]:
+    """The pieces of a page; one that is the last, and empty, needs no comma."""
+    if not texts:
+        return [begin.removesuffix(b",") + end]
+    pieces = [begin + texts[0], *(b"," + text for text in texts[1:])]
+    pieces[-1] += end
+    return pieces
 
 
 END: Final = b"]}\n"

@@ -7,6 +7,7 @@ import logging
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from couchette import stopping
 from couchette.async_database import AsyncDatabase
 from couchette.database import Database
 from couchette.document.docid import check_id
@@ -32,7 +33,8 @@ async def _compact(db: Database) -> None:
     except DatabaseClosed:
         pass  # It was deleted meanwhile.
     except CouchetteError:
-        logger.exception("compaction of %s failed", db.name)
+        if not stopping.is_wanted():
+            logger.exception("compaction of %s failed", db.name)
 
 
 def compact_design(request: Request, db: Database, name: str) -> Response:

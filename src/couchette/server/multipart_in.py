@@ -16,10 +16,11 @@ from typing import Any, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from couchette import jsonio, workers
+from couchette import workers
 from couchette.document.attachment import digest_text, too_large
 from couchette.errors import BadContentType, BadRequest, DigestMismatch, TooLarge
 from couchette.limits import REQUEST_HELD_BYTES_MAX
+from couchette.server.request import parsed
 
 HEADERS_MAX: Final = 32
 HEADER_BYTES_MAX: Final = 16 * 1024
@@ -251,7 +252,7 @@ def _document(root: ReceivedPart | None) -> Any:
     """The document, which is the first part."""
     if root is None or root.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise BadContentType("Content-Type must be application/json", "The first part must be the document.")
-    return jsonio.loads(bytes(root.content))
+    return parsed(bytes(root.content))
 
 
 def _following(doc: Any) -> dict[str, dict[str, Any]]:

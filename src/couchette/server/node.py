@@ -95,6 +95,7 @@ def _config(request: Request, path: list[str]) -> Response:
             return _reading(request, settings.all() | ({ADMINS: admins} if (admins := _admins(request)) else {}))
         case ["_reload"]:
             _allow(request, "POST")
+            request.require_json()  # Which no page of another site can declare without being asked.
             settings.reset()
             return answers.json_answer({"ok": True})
         case [section]:

@@ -77,6 +77,22 @@ def rows_readable(db: Database, answer: Doc) -> Doc:
     return {**answer, "rows": rows}
 
 
+def revisions_readable(db: Database, found: Doc) -> Doc:
+    """An answer to ``_bulk_get``, in place, without the revisions that the user of this database may not read."""
+    may_read = db._may_read
+    if may_read is not None:
+        for result in found["results"]:
+            result["docs"] = [
+                row if "ok" not in row or may_read(row["ok"]) else _missing(row) for row in result["docs"]
+            ]
+    return found
+
+
+def _missing(row: Doc) -> Doc:
+    doc = row["ok"]
+    return {"error": {"id": doc["_id"], "rev": doc["_rev"], "error": "not_found", "reason": "missing"}}
+
+
 class ReadableDatabase(Database):
     """Made by :func:`readable`."""
 
@@ -106,10 +122,7 @@ class ReadableDatabase(Database):
         return super().changes(filter=lambda doc: may_read(doc) and passes(doc), **options)
 
     def bulk_get(self, docs: Iterable[Mapping[str, Any]], **options: Any) -> Doc:
-        found = super().bulk_get(docs, **options)
-        for result in found["results"]:
-            result["docs"] = [self._bulk_row(row) for row in result["docs"]]
-        return found
+        return revisions_readable(self, super().bulk_get(docs, **options))
 
     def open_attachment(self, id: str, name: str, *, rev: str | None = None, encoded: bool = False) -> AttachmentFile:
         self.get(id, rev=rev)
@@ -177,13 +190,6 @@ class ReadableDatabase(Database):
         assert self._may_read is not None
         return {"missing": row["ok"]["_rev"]} if "ok" in row and not self._may_read(row["ok"]) else row
 
-    def _bulk_row(self, row: Doc) -> Doc:
-        assert self._may_read is not None
-        if "ok" not in row or self._may_read(row["ok"]):
-            return row
-        doc = row["ok"]
-        return {"error": {"id": doc["_id"], "rev": doc["_rev"], "error": "not_found", "reason": "missing"}}
-
     def _listed(self, options: Mapping[str, Any]) -> Iterator[Doc]:
         """The rows of ``all_docs`` that may be read, each with its document."""
         if options.get("keys") is not None:
@@ -229,9 +235,10 @@ def _may(may_read: MayReadDoc, doc: Doc) -> bool:
 def _winners(db: Database, ids: Iterable[str]) -> Iterator[tuple[str, Doc]]:
     """Documents as they are now, by id; of one that was deleted, there is nothing."""
     keys: Sequence[str] = sorted(ids)
-    for row in Database.all_docs(db, keys=keys, include_docs=True)["rows"]:
-        if row.get("doc") is not None:
-            yield row["id"], row["doc"]
+    for first in range(0, len(keys), FEED_PAGE_DOCS):
+        for row in Database.all_docs(db, keys=keys[first : first + FEED_PAGE_DOCS], include_docs=True)["rows"]:
+            if row.get("doc") is not None:
+                yield row["id"], row["doc"]
 
 
 def _withheld(name: str) -> Forbidden:

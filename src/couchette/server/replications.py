@@ -3,12 +3,14 @@
 Those with a document are run by the environment's replications, whoever writes the document; ``_replicate`` runs its
 own beside them. A one-time one is run by the task of its request, and goes on if the client leaves, as in CouchDB.
 A database of this server is used without asking whether the caller might, so naming one is for the server's
-administrators; between two URLs whoever is logged in may replicate, with the credentials that the URLs have.
+administrators; what is written to it is judged as what they write themselves. Between two URLs whoever is logged in may
+replicate, with the credentials that the URLs have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -16,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from couchette.errors import BadRequest, CouchetteError, DatabaseNotFound, NotFound, ReplicationFailed, Unauthorized
 from couchette.jobs import JobStatus, Plan
-from couchette.jobs.job import timestamp
+from couchette.jobs.job import TargetView, timestamp
 from couchette.replication import ReplicationResult
 from couchette.server import answers
 from couchette.server.request import Request
@@ -43,6 +45,9 @@ def replicate(request: Request) -> ASGIApp:
     if request.method != "POST":
         raise answers.method_not_allowed("POST")
     body = request.json_object()
+    # Another site's page may send JSON under a type of forms without being asked whether it may. CouchDB, too, looks at
+    # the type only when it has read the body.
+    request.require_json()
     if body.get("cancel", False) is not False:
         return _cancel(request, body)
     plan = Plan.from_json(body)
@@ -50,8 +55,13 @@ def replicate(request: Request) -> ASGIApp:
         raise Unauthorized("You are not a server admin.", "Give the URLs of both databases, with your credentials.")
     if not plan.continuous:
         return _OneTime(request, plan)
-    job = request.environment.replications.begin(plan, user.name)
+    job = request.environment.replications.begin(plan, user.name, _as_target(request))
     return answers.json_answer({"ok": True, "_local_id": job.status.id}, 202)
+
+
+def _as_target(request: Request) -> TargetView:
+    """How a database of this server is written to for whoever asked."""
+    return partial(request.gate.as_target, request.user, request.node.settings)
 
 
 def _cancel(request: Request, body: Mapping[str, Any]) -> Response:
@@ -83,7 +93,7 @@ class _OneTime:
     async def _answer(self) -> Response:
         try:
             result = await self._request.environment.replications.scheduler.replicate(
-                self._plan, self._request.user.name
+                self._plan, self._request.user.name, _as_target(self._request)
             )
             if result is None:
                 raise ReplicationFailed("The replication was cancelled.", error="cancelled")
@@ -94,9 +104,10 @@ class _OneTime:
             return answers.error_answer(exc)
         except CouchetteError as exc:
             # Whatever the other side answered, it is no answer to this request.
-            return answers.json_answer({"error": exc.error, "reason": str(exc)}, 500)
+            reason = str(answers.told(exc, self._request.environment))
+            return answers.json_answer({"error": exc.error, "reason": reason}, 500)
         except Exception as exc:
-            return answers.failure(exc, self._request.target)
+            return answers.failure(exc, self._request)
 
     def _not_found(self, exc: DatabaseNotFound) -> str:
         """CouchDB's sentence, which names the database by its URL."""

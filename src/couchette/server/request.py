@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote as quote_path
 
 from starlette.types import Receive, Scope
 
-from couchette import jsonio, workers
+from couchette import jsonio
 from couchette.database import Database
 from couchette.design.designs import Designs
 from couchette.environment import Environment
@@ -22,17 +23,23 @@ from couchette.limits import (
     REQUEST_HELD_BYTES_MAX,
     REQUEST_TARGET_BYTES_MAX,
     REQUEST_UNASKED_BYTES,
+    REQUEST_VALUES_MAX,
+    UNPACKED_ANONYMOUS_BYTES_MAX,
 )
 from couchette.server.identity import NOBODY, Identity
 from couchette.server.waiting import Feeds
 from couchette.users import User
 from couchette.wire import conditions, names
 from couchette.wire.content_encoding import decoded
+from couchette.wire.names import SYSTEM_DATABASES
 from couchette.wire.parameters import Query
 
 if TYPE_CHECKING:
     from couchette.server.gate import Gate
     from couchette.server.node import Node
+
+
+_ABSOLUTE: Final = re.compile(rb"^https?://[^/]*/?", re.IGNORECASE)
 
 
 class Disconnected(Exception):
@@ -104,7 +111,7 @@ class Body:
         raise StopAsyncIteration
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # And not frozen, though only who sent it is assigned: that would take thrice as long to make.
 class Request:
     """A request and what is needed to answer it."""
 
@@ -207,7 +214,28 @@ class Request:
     def json(self) -> Any:
         """The body as JSON; one that came compressed is unpacked first."""
         encoding = self.headers.get("content-encoding")
-        return jsonio.loads(self.body if encoding is None else decoded(self.body, encoding))
+        return parsed(self.body if encoding is None else decoded(self.body, encoding, self._unpacked_max()))
+
+    def _unpacked_max(self) -> int:
+        """What a compressed body may become. Elsewhere than in a database it is as little as it may be uncompressed."""
+        if not self.is_in_database:
+            return self.body_max
+        is_known = self.user.is_admin or self.user.name is not None
+        return REQUEST_HELD_BYTES_MAX if is_known else UNPACKED_ANONYMOUS_BYTES_MAX
+
+    @property
+    def is_in_database(self) -> bool:
+        """Whether it is for a database, and not for the server itself."""
+        segments = self.segments
+        is_below = len(segments) > 1 or (bool(segments) and self.method == "POST")
+        return is_below and (segments[0][:1] != b"_" or segments[0].decode("latin-1") in SYSTEM_DATABASES)
+
+    @property
+    def body_max(self) -> int:
+        """What the body may have of a request that is for the server itself: little, but for its administrators."""
+        if self.segments == [b"_session"] or not (self.user.is_admin or self.user.name):
+            return REQUEST_UNASKED_BYTES
+        return REQUEST_HELD_BYTES_MAX if self.user.is_admin else BODY_HELD_BYTES
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object."""
@@ -226,6 +254,28 @@ class Request:
         return self.query.first("batch") == "ok"
 
 
+def parsed(content: bytes) -> Any:
+    """The value of a body, or of a part of it, that is JSON. Raises BadRequest, and TooLarge for too many values."""
+    allowed = REQUEST_VALUES_MAX
+    if len(content) > allowed and _values(content) > allowed and _values(_without_strings(content)) > allowed:
+        hint = f"It has more than {allowed} values; send less at once."
+        raise TooLarge("the request entity is too large", hint)
+    return jsonio.loads(content)
+
+
+def _values(content: bytes) -> int:
+    """How many values JSON has, about: all but the first of an array or object follow a comma."""
+    return sum(map(content.count, (b",", b"[", b"{")))
+
+
+def _without_strings(content: bytes) -> bytes:
+    """JSON without its strings, which may hold commas; where there are very many, it is enough that they are values."""
+    content = content.replace(rb"\\", b"").replace(rb"\"", b"")
+    if content.count(b'"') > 2 * REQUEST_VALUES_MAX:
+        return content
+    return b"".join(content.split(b'"')[::2])
+
+
 async def read_request(
     environment: Environment,
     feeds: Feeds,
@@ -235,11 +285,11 @@ async def read_request(
     scope: Scope,
     receive: Receive,
     takes_stream: Callable[[str, list[bytes], Mapping[str, str]], bool],
-    admit: Callable[[Request], Request],
+    admit: Callable[[Request], Awaitable[Request]],
 ) -> Request:
     """Read a whole request; of a large body that the resource ``takes_stream`` of, only the beginning.
 
-    Of what is not small nothing is held before ``admit`` has found, in a worker thread, that its sender may send it.
+    Of what is not small nothing is held before ``admit`` has found that its sender may send it.
     Raises Disconnected when the client does not finish it, TooLarge, and what ``admit`` raises.
     """
     headers = _headers(scope)
@@ -274,7 +324,7 @@ async def read_request(
     if body.ended:
         return request
     try:
-        request = await workers.in_thread(admit, request)
+        request = await admit(request)
     except CouchetteError:
         await body.skip()  # No client reads an answer before it has sent all.
         raise
@@ -305,10 +355,13 @@ def _raw_path(scope: Scope) -> bytes:
     ``scope["path"]`` is unescaped, so an id with ``%2F`` in it cannot be told from two segments there.
     """
     raw_path: bytes = scope.get("raw_path") or quote_path(scope["path"]).encode()
-    root = quote_path(scope.get("root_path", "")).encode()
-    return raw_path.removeprefix(root) if root else raw_path
+    if root := scope.get("root_path"):
+        raw_path = raw_path.removeprefix(quote_path(root).encode())
+    # A request may name the whole URL, as those to a proxy do.
+    return raw_path if raw_path[:1] == b"/" else _ABSOLUTE.sub(b"/", raw_path)
 
 
 def _base(scope: Scope, headers: Mapping[str, str]) -> str:
     host = headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
-    return f"{scope.get('scheme', 'http')}://{host}{quote_path(scope.get('root_path', ''))}"
+    root = scope.get("root_path")
+    return f"{scope.get('scheme', 'http')}://{host}{quote_path(root) if root else ''}"

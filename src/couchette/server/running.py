@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import os
@@ -13,16 +14,25 @@ from typing import Any
 
 import uvicorn
 
+from couchette.descriptors import raise_descriptors
 from couchette.environment import Environment
 from couchette.errors import BadRequest, CouchetteError, Forbidden
-from couchette.limits import SHUTDOWN_GRACE_S
+from couchette.limits import REQUESTS_GRACE_S
+from couchette.server import connections
 from couchette.server.app import App
+from couchette.server.loopback import LoopbackApp
 from couchette.server.policy import Certificate, Policy
 from couchette.users.admins import stored_admins
 
+_LOOK_TICKS = 10
+"""uvicorn ticks ten times a second; with each of these we look through the connections."""
+
 
 class _Server(uvicorn.Server):
-    """A uvicorn that reports its start, ends waiting feeds first, and leaves signals as it found them."""
+    """A uvicorn that reports its start, ends waiting feeds first, and leaves signals as it found them.
+
+    What it adds for others' clients is in :mod:`couchette.server.connections` and :mod:`couchette.server.loopback`.
+    """
 
     def __init__(
         self,
@@ -36,12 +46,13 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                app if app.gate.authentication.accounts.has_admins else LoopbackApp(app),
+                http=connections.bounded_protocol(connections.most_connections()),
                 lifespan="off",
                 server_header=False,
                 root_path=prefix,
                 **_tls_options(certificate),
-                timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+                timeout_graceful_shutdown=REQUESTS_GRACE_S + 1,  # For what does not heed its closed connection.
                 access_log=access_log,
                 # Without an access log nothing is printed but errors, through the program's own logging.
                 **({"log_level": "info"} if access_log else {"log_config": None, "log_level": "warning"}),
@@ -56,9 +67,19 @@ class _Server(uvicorn.Server):
         if self._on_started is not None:
             self._on_started(self._url)
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _LOOK_TICKS == 0:
+            connections.look_through(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.feeds.end()
-        await super().shutdown(sockets)
+        self._app.stop()
+        loop = asyncio.get_running_loop()
+        end = loop.call_later(REQUESTS_GRACE_S, connections.close_all, self.server_state.connections)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            end.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -88,6 +109,7 @@ def serve(
     path = "/".join(("", *filter(None, prefix.split("/"))))
     if certificate is not None:
         _check_certificate(certificate)
+    raise_descriptors()
     listener = _bind(host, port, bool(policy.admins or stored_admins(environment)))
     with listener:
         _Server(
@@ -110,9 +132,7 @@ def serve_app(app: App, port: int, on_started: Callable[[str], None]) -> None:
 @contextlib.contextmanager
 def background(environment: Environment, host: str, port: int, policy: Policy) -> Iterator[str]:
     """Serve in a thread for as long as the context lasts."""
-    listener = _bind(host, port, bool(policy.admins or stored_admins(environment)))
     started = threading.Event()
-    server = _Server(App(environment, policy), _url(listener), on_started=lambda url: started.set())
 
     def run() -> None:
         try:
@@ -120,8 +140,9 @@ def background(environment: Environment, host: str, port: int, policy: Policy) -
         finally:
             started.set()
 
-    thread = threading.Thread(target=run, name="couchette-server", daemon=True)
-    with listener:
+    with _bind(host, port, bool(policy.admins or stored_admins(environment))) as listener:
+        server = _Server(App(environment, policy), _url(listener), on_started=lambda url: started.set())
+        thread = threading.Thread(target=run, name="couchette-server", daemon=True)
         thread.start()
         started.wait()
         try:
@@ -162,7 +183,7 @@ def _bind(host: str, port: int, has_admins: bool) -> socket.socket:
     address = _address(host, has_admins)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it each answer takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = connections.Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((str(address), port))

@@ -22,6 +22,10 @@ from couchette.limits import BODY_HELD_BYTES
 from couchette.server import answers
 from couchette.server.request import Disconnected, Request
 
+Chunk = bytes | Sequence[bytes]
+"""A part of an answer that is made at once; in pieces where it is large, since each of them is copied on its way out,
+and memory for a small one is at hand, for a large one it is asked of the system."""
+
 Segment = bytes | tuple[int, int]
 """A piece of an answer: bytes, or a part of a file, from the first position up to the second."""
 
@@ -44,7 +48,7 @@ class Streamed:
         except Disconnected:
             return
         except Exception as exc:
-            response = answers.failure(exc, self._request.target)
+            response = answers.failure(exc, self._request)
         with suppress(Disconnected):
             await self._request.stream.skip()
             await response(scope, receive, send)
@@ -73,9 +77,9 @@ def _read(file: AttachmentFile, segment: Segment) -> bytes:
     return segment if isinstance(segment, bytes) else b"".join(file.chunks(*segment))
 
 
-def sent(content: AsyncIterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
+def sent(content: AsyncIterator[Chunk], status: int, headers: Mapping[str, str]) -> Response:
     """Send what an asynchronous iterator gives."""
-    return _ReadAhead(content, status, answers.all_headers(headers))
+    return _ReadAhead(content, status, answers.all_headers(headers))  # type: ignore[arg-type] # It sends pieces itself.
 
 
 class _ReadAhead(StreamingResponse):
@@ -89,7 +93,8 @@ class _ReadAhead(StreamingResponse):
                 tasks.start_soon(self._make, made)
                 async with chunks:
                     async for chunk in chunks:
-                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                        for piece in (chunk,) if isinstance(chunk, bytes) else chunk:
+                            await send({"type": "http.response.body", "body": piece, "more_body": True})
         except BaseExceptionGroup as group:
             failure = workers.single_failure(group)
         else:
@@ -103,32 +108,37 @@ class _ReadAhead(StreamingResponse):
                 await chunks.send(chunk)
 
 
-def made_answer(chunks: Iterator[bytes], headers: Mapping[str, str], *, head: bool) -> Response:
+def made_answer(
+    chunks: Iterator[Chunk], headers: Mapping[str, str], *, head: bool, may_be_slow: bool = False
+) -> Response:
     """Send what an iterator makes, each chunk in a worker thread, when the one before is sent.
 
     Call it in such a thread, too: it makes the first chunk, so what fails there still has a status, and an answer that
     is but one chunk is sent whole. A failure later on breaks the answer off, which HTTP lets the client see.
+    What ``may_be_slow``, such as a filter, is done in a side thread, and keeps no others' answers waiting.
     """
     first, second = next(chunks), next(chunks, b"")
     if not second:
-        return answers.answer(first, 200, headers)
-    return sent(_Made([], iter(())) if head else _Made([second, first], chunks), 200, headers)
+        return answers.answer(first if isinstance(first, bytes) else b"".join(first), 200, headers)
+    hop = workers.in_side_thread if may_be_slow else workers.in_lean_thread
+    return sent(_Made([], iter(()), hop) if head else _Made([second, first], chunks, hop), 200, headers)
 
 
 class _Made:
     """The chunks of an iterator that blocks, after those that are ``there``, the last first."""
 
-    def __init__(self, there: list[bytes], chunks: Iterator[bytes]) -> None:
+    def __init__(self, there: list[Chunk], chunks: Iterator[Chunk], hop: Callable[..., Awaitable[Chunk]]) -> None:
         self._there = there
         self._chunks = chunks
+        self._hop = hop
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[Chunk]:
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self) -> Chunk:
         if self._there:
             return self._there.pop()
-        chunk = await workers.in_thread(next, self._chunks, b"")
+        chunk = await self._hop(next, self._chunks, b"")
         if not chunk:
             raise StopAsyncIteration
         return chunk

@@ -19,12 +19,14 @@ from couchette.database import Database
 from couchette.environment import Environment
 from couchette.errors import DatabaseClosed
 from couchette.limits import UPDATES_KEPT_MAX
+from couchette.pool import Pool
 
 CREATED: Final = "created"
 UPDATED: Final = "updated"
 DELETED: Final = "deleted"
 
 Page = dict[str, Any]
+State = tuple[str, int]
 
 
 class UpdatesLog:
@@ -37,11 +39,13 @@ class UpdatesLog:
         self._seq = 0
         self._events: dict[tuple[str, str], int] = {}
         """(type, name) -> sequence, in the order of the sequences."""
-        self._seen: dict[str, tuple[str, int] | None] = {}
+        self._seen: dict[str, State | None] = {}
         """name -> the database's uuid and sequence; None for one that was not open yet."""
+        self._marks: dict[str, tuple[Pool, int]] = {}
+        """name -> the pool, and its commits, when that was read."""
         opened = environment.opened()
         for name in environment:
-            self._seen[name] = _state(opened[name]) if name in opened else None
+            self._seen[name] = self._state(name, opened[name]) if name in opened else None
             self._record(UPDATED, name)
 
     def read(self, since: int | str = 0, limit: int | None = None, descending: bool = False, **others: Any) -> Page:
@@ -81,16 +85,17 @@ class UpdatesLog:
         names = set(self._environment)
         for name in sorted(self._seen.keys() - names):
             del self._seen[name]
+            self._marks.pop(name, None)
             self._record(DELETED, name)
         for name in sorted(names):
-            state = _state(opened[name]) if name in opened else None
+            state = self._state(name, opened[name]) if name in opened else None
             if name not in self._seen:
                 self._seen[name] = None if state is None else (state[0], 0)
                 self._record(CREATED, name)
             if state is not None:
                 self._compare(name, state)
 
-    def _compare(self, name: str, state: tuple[str, int]) -> None:
+    def _compare(self, name: str, state: State) -> None:
         """Record what an open database's state shows."""
         before = self._seen[name]
         self._seen[name] = state
@@ -111,6 +116,19 @@ class UpdatesLog:
         if len(self._events) > UPDATES_KEPT_MAX:
             del self._events[next(iter(self._events))]
 
+    def _state(self, name: str, database: Database) -> State | None:
+        """An open database's uuid and sequence; None if it is closed by now. One that rests sleeps on, if it can."""
+        pool, seen = database._pool, self._seen.get(name)
+        marks = pool, pool.commits
+        if pool.rests and seen is not None and self._marks.get(name) == marks:
+            return seen
+        try:
+            number, _, uuid = database.info()["update_seq"].partition("-")
+        except DatabaseClosed:
+            return None
+        self._marks[name] = marks
+        return uuid, int(number)
+
     def _text(self, seq: int) -> str:
         return f"{seq}-{self._id}"
 
@@ -120,12 +138,3 @@ class UpdatesLog:
             return self._seq
         number, _, log = str(since).partition("-")
         return int(number) if log == self._id else 0
-
-
-def _state(database: Database) -> tuple[str, int] | None:
-    """An open database's uuid and sequence; None if it is closed by now."""
-    try:
-        number, _, uuid = database.info()["update_seq"].partition("-")
-    except DatabaseClosed:
-        return None
-    return uuid, int(number)

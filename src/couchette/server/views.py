@@ -12,9 +12,11 @@ from couchette.errors import BadRequest, CouchetteError
 from couchette.query.options import ViewQuery
 from couchette.query.partitions import query_partition
 from couchette.server import answers
+from couchette.server.long_views import answer_chunks, view_parts
 from couchette.server.partitions import partition_of_view
 from couchette.server.readable import rows_readable
 from couchette.server.request import Request
+from couchette.server.streams import made_answer
 from couchette.wire import parameters
 
 
@@ -24,12 +26,12 @@ def view(request: Request, db: Database, design: str, name: str) -> Response:
     if body is not None and "queries" in body:
         return _several(request, db, design, name, body)
     partition = partition_of_view(request, db, design)
-    if partition is not None:
-        return answers.json_answer(_in_partition(db, (design, name), _options(request, body), partition))
-    options = _options(request, body)
-    if db._may_read is None and (answer := db._views.query_text((design, name), ViewQuery(**options))) is not None:
-        return answers.json_text_answer(_text(answer))
-    return answers.json_answer(db.query((design, name), **options))
+    query = ViewQuery(**_options(request, body))
+    if partition is None and db._may_read is None:
+        answer = db._views.query_text((design, name), query)
+        if answer is not None:
+            return answers.json_text_answer(_text(answer))
+    return _made(request, db, (design, name), [query], partition, several=False)
 
 
 def _text(answer: dict[str, Any]) -> bytes:
@@ -45,16 +47,33 @@ def queries(request: Request, db: Database, design: str, name: str) -> Response:
 
 
 def _several(request: Request, db: Database, design: str, name: str, body: dict[str, Any]) -> Response:
-    asked = [_options(request, one) for one in several(body)]
+    asked = [ViewQuery(**_options(request, one)) for one in several(body)]
     partition = partition_of_view(request, db, design)
-    if partition is not None:
-        answered = [_in_partition(db, (design, name), options, partition) for options in asked]
-        return answers.json_answer({"results": answered})
-    return answers.json_answer(db.query((design, name), queries=asked))
+    return _made(request, db, (design, name), asked, partition, several=True)
 
 
-def _in_partition(db: Database, view: tuple[str, str], options: dict[str, Any], partition: str) -> dict[str, Any]:
-    return rows_readable(db, query_partition(db._views, db._pool, view, ViewQuery(**options), partition))
+def _made(
+    request: Request,
+    db: Database,
+    view: tuple[str, str],
+    asked: list[ViewQuery],
+    partition: str | None,
+    *,
+    several: bool,
+) -> Response:
+    """The answer to queries, made while it is sent. What they are refused for is found before it begins."""
+
+    def read(query: ViewQuery) -> dict[str, Any]:
+        if partition is not None:
+            return rows_readable(db, query_partition(db._views, db._pool, view, query, partition))
+        return rows_readable(db, db._views.query(view, [query])[0])
+
+    if not several and not asked[0].include_docs:
+        return answers.json_answer(read(asked[0]))
+    db._views.check(view, asked)
+    chunks = answer_chunks((view_parts(db, read, query) for query in asked), several=several)
+    json = {"Content-Type": "application/json"}
+    return made_answer(chunks, json, head=request.method == "HEAD", may_be_slow=several)
 
 
 def _options(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from couchette import jsonio, workers
 from couchette.database import Doc
+from couchette.environment import Environment
 from couchette.errors import CouchetteError, DatabaseClosed
 from couchette.limits import FEED_PAGE_DOCS
+from couchette.server import answers
 from couchette.wire import feed
 from couchette.wire.feed import FeedOptions, Framing
 
@@ -29,7 +31,8 @@ WaitChanges = Callable[[str, float | None], Awaitable[bool]]
 class Feeds:
     """The waiting feeds of an app, so that it can end them all when it stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
         self._waits: set[CancelScope] = set()
         self._ended = False
 
@@ -99,7 +102,7 @@ class WaitingFeed(ABC):
                 await self._wait(send)
         except CouchetteError as exc:
             # A filter failed. The status is sent already, so the error is the last line, as in CouchDB.
-            failure = b"\n" + jsonio.dumps(exc.as_json()) + b"\n"
+            failure = b"\n" + jsonio.dumps(answers.told(exc, self._feeds.environment).as_json()) + b"\n"
         finally:
             self._feeds.done(wait)
         await _send(send, failure or self._end(), more=False)

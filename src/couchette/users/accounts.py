@@ -25,7 +25,7 @@ from couchette.errors import BadRequest, Conflict, CouchetteError, NotFound, Una
 from couchette.limits import PBKDF2_ITERATIONS, VERIFIED_MAX
 from couchette.users import passwords, rules, totp
 from couchette.users.admins import Admins
-from couchette.users.lockout import Lockout
+from couchette.users.lockout import Lockout, Turns
 from couchette.users.user import ADMIN_ROLE, PREFIX, User
 from couchette.wire.names import USERS
 
@@ -60,6 +60,7 @@ class Accounts:
         self._environment = environment
         self.admins = Admins(environment, admins, iterations=iterations)
         self._lockout = Lockout(time.monotonic)
+        self._turns = Turns()
         self._lock = threading.Lock()
         self._verified: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
@@ -89,13 +90,15 @@ class Accounts:
         if account is None:
             raise wrong_password()
         key = (name, account.salt, address)
-        self._lockout.check(key)
-        is_right = self._is_verified(account, password)
-        if is_right and totp.is_wanted(account.members):
-            is_right = totp.verify(account.members, token, surroundings.now().timestamp())
-        if not is_right:
-            self._lockout.fail(key)
-            raise wrong_password()
+        mark = self._mark(account, password)
+        if self._is_remembered(mark) and not totp.is_wanted(account.members):
+            self._lockout.check(key)
+        else:
+            with self._turns.of(key):
+                self._lockout.check(key)
+                if not self._is_right(account, password, mark, token):
+                    self._lockout.fail(key)
+                    raise wrong_password()
         self._lockout.succeed(key)
         if account.stored and passwords.is_outdated(account.members, iterations=self.iterations):
             return self._upgraded(account, password)
@@ -113,22 +116,35 @@ class Accounts:
         stored: dict[str, Any] = self._environment[USERS].put(rules.prepare(doc, iterations=self.iterations))
         return stored
 
-    def _is_verified(self, account: Account, password: str) -> bool:
-        """Whether the password is right; a user is verified once, and remembered by what it was verified against."""
+    def _is_right(self, account: Account, password: str, mark: bytes, token: str) -> bool:
+        """Whether the password is right, and the token, if one is wanted; a password is derived once."""
+        if not self._is_remembered(mark):
+            if not passwords.verify(password, account.members):
+                return False
+            self._remember(mark)
+        if not totp.is_wanted(account.members):
+            return True
+        return totp.verify(account.members, token, surroundings.now().timestamp())
+
+    def _mark(self, account: Account, password: str) -> bytes:
+        """What stands for a password, and for what it is verified against."""
         against = repr(sorted((name, repr(account.members.get(name))) for name in _VERIFIED_BY))
         text = "\0".join((account.user.name or "", password, against))
-        mark = hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    def _is_remembered(self, mark: bytes) -> bool:
+        """Whether the password was right before."""
         with self._lock:
-            if mark in self._verified:
-                self._verified.move_to_end(mark)
-                return True
-        if not passwords.verify(password, account.members):
-            return False
+            if mark not in self._verified:
+                return False
+            self._verified.move_to_end(mark)
+            return True
+
+    def _remember(self, mark: bytes) -> None:
         with self._lock:
             self._verified[mark] = None
             if len(self._verified) > VERIFIED_MAX:
                 self._verified.popitem(last=False)
-        return True
 
     def _upgraded(self, account: Account, password: str) -> Account:
         """Derive the password of a document anew; another's edit at the same time goes first."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from couchette.errors import Forbidden
 from couchette.limits import LOCKOUT_FAILURES, LOCKOUT_S, LOCKOUTS_MAX
@@ -52,3 +53,24 @@ class Lockout:
         """Forget the failures before a right password."""
         with self._lock:
             self._failures.pop(key, None)
+
+
+class Turns:
+    """One attempt at a time for each user and address: else many that come at once would all pass :class:`Lockout`."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._taken: set[Key] = set()
+
+    @contextmanager
+    def of(self, key: Key) -> Iterator[None]:
+        """Wait for the turn of this one, and have it within the block."""
+        with self._condition:
+            self._condition.wait_for(lambda: key not in self._taken)
+            self._taken.add(key)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._taken.discard(key)
+                self._condition.notify_all()

@@ -149,7 +149,7 @@ async def test_where_none_run_the_page_says_so(tmp_path: Path) -> None:
 async def test_one_that_crashes_is_tried_again_at_once(browser: Browser, running: Environment) -> None:
     job = running.replications.add("far", NOWHERE, "db", live=False)
     with pytest.raises(Unreachable):
-        await job.wait_until_synced_async(10)
+        await job.wait_until_synced_async(60)  # It may have crashed before this asks: then the next try tells.
     page = await browser.open("replications/one", name="far")
     assert "The database cannot be reached." in page.said
     page = await browser.send(page, "Try now")

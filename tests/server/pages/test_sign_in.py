@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from base64 import b32decode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from couchette import Environment
+from couchette import Environment, surroundings
 from couchette.server import Policy, create_app
+from couchette.users import totp
 from tests.server.asgi import call
 from tests.server.pages.browsing import Browser
 
@@ -68,6 +70,20 @@ async def test_a_wrong_password_is_said_and_the_name_stays(browser: Browser) -> 
     assert page.status == 401
     assert "Name or password is incorrect." in page.said
     assert page.form("Sign in").all("input", name="name")[0].attributes["value"] == "anna"
+
+
+async def test_who_has_a_one_time_code_signs_in_with_it(app: Any, browser: Browser) -> None:
+    key = "GEZDGNBVGY3TQOJQ"
+    user = {"name": "tom", "type": "user", "roles": [], "password": "secret", "totp": {"key": key}}
+    answer = await call(app, "PUT", "/_users/org.couchdb.user:tom", ADMIN, json.dumps(user).encode())
+    assert answer.status == 201
+    page = await browser.send(await browser.open("sign-in"), "Sign in", name="tom", password="secret")
+    assert "Name or password is incorrect." in page.said
+    step = int(surroundings.now().timestamp()) // totp.STEP_S
+    code = totp._token(b32decode(key), "sha1", totp.DIGITS, step)
+    shown = f"{code[:3]} {code[3:]}"
+    page = await browser.send(page, "Sign in", name="tom", password="secret", code=shown)
+    assert page.said == "Signed in as tom."
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "/_utilsx", "/db"])

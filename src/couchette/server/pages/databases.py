@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from couchette.errors import CouchetteError, DatabaseClosed, DatabaseNotFound, Unauthorized
-from couchette.server import databases
+from couchette.server import answers, databases
 from couchette.server.pages.rendering import page
 from couchette.server.pages.visit import Visit
 
@@ -49,7 +49,7 @@ def _listed(visit: Visit, name: str) -> Listed | None:
     except (DatabaseNotFound, DatabaseClosed):
         return None  # It was deleted meanwhile.
     except CouchetteError as exc:
-        return Listed(name, None, str(exc))
+        return Listed(name, None, str(answers.told(exc, visit.request.environment)))
 
 
 def create(visit: Visit) -> Response:

@@ -66,6 +66,8 @@ def page(
         section: the ``page`` of the navigation's entry to mark, of the database's where there is one.
         values: what the template shows.
     """
+    if isinstance(problem := values.get("problem"), str):
+        values["problem"] = answers.without_folder(problem, visit.request.environment)
     text = _templates.get_template(template).render(
         visit=visit,
         link=visit.link,
@@ -86,7 +88,8 @@ def page(
 
 def error_page(visit: Visit, exc: CouchetteError) -> Response:
     """The page that says what went wrong, and what helps."""
-    return page(visit, "error.html", title="This did not work", status=exc.status, error=exc)
+    error = answers.told(exc, visit.request.environment)
+    return page(visit, "error.html", title="This did not work", status=exc.status, error=error)
 
 
 def pretty(value: Any) -> str:

@@ -14,16 +14,18 @@ from couchette.server.pages.visit import Visit
 
 
 def show(visit: Visit) -> Response:
-    """Ask for name and password."""
+    """Ask for name and password, and the one-time code of whoever has one."""
     return _form(visit)
 
 
 def enter(visit: Visit) -> Response:
     """Begin a session, and go where the user wanted to be."""
-    name, password = visit.form.fields.get("name", ""), visit.form.fields.get("password", "")
+    name, password, code = (visit.form.fields.get(field, "") for field in ("name", "password", "code"))
     request = visit.request
     try:
-        user, cookie = request.gate.authentication.log_in(name, password, request.peer, secure=request.is_secure)
+        user, cookie = request.gate.authentication.log_in(
+            name, password, request.peer, secure=request.is_secure, token=code.replace(" ", "")
+        )
     except (Unauthorized, Forbidden) as exc:
         return _form(visit, name=name, problem=str(exc), status=exc.status)
     response = visit.go(_following(visit), f"Signed in as {user.name}.")
