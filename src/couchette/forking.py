@@ -26,8 +26,8 @@ class Opened(Protocol):
     path: str
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nobody is using a connection; asked in the child, never blocks."""
+    def in_use(self) -> bool:
+        """Whether somebody is using a connection; asked in the child, never blocks."""
 
     def let_go(self, *, close: bool) -> None:
         """Be closed in the child; ``close`` tells whether the connections can be."""
@@ -60,12 +60,12 @@ def _number(path: str) -> tuple[int, int] | None:
 
 def _in_child() -> None:
     opened = list(_opened)
-    at_rest = all(one.at_rest for one in opened)
+    in_use = any(one.in_use for one in opened)
     for one in opened:
-        number = None if at_rest else _number(one.path)
+        number = _number(one.path) if in_use else None
         if number is not None:
             _refused.add(number)
-        one.let_go(close=at_rest)
+        one.let_go(close=not in_use)
 
 
 if hasattr(os, "register_at_fork"):

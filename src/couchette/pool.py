@@ -311,18 +311,17 @@ class Pool:
         return self._closed
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nobody is using a connection. Asked in the child of a fork; never blocks."""
+    def in_use(self) -> bool:
+        """Whether somebody is using a connection. Asked in the child of a fork; never blocks."""
         if self._closed:
-            return True
-        if not self._lock.acquire(blocking=False):
             return False
+        if not self._lock.acquire(blocking=False):
+            return True
         known = {id(conn) for conn in (*self._idle, self._writer, self._moves_log)}
-        in_use = any(id(conn) not in known for conn in self._opened)
+        reads = any(id(conn) not in known for conn in self._opened)
         writes = self._writer is not None and self._writer.in_transaction
-        at_rest = not (in_use or writes or self._log_mover.moving)
         self._lock.release()
-        return at_rest
+        return reads or writes or self._log_mover.moving
 
     def let_go(self, *, close: bool) -> None:
         """Be closed in the child of a fork, or if that cannot be, at least never be used again."""
@@ -333,9 +332,10 @@ class Pool:
         self._lock = threading.RLock()
         for conn in list(self._opened):
             if close:
-                # What is in the log is the parent's to move.
-                conn.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                conn.close()
+                with suppress(apsw.ConnectionClosedError):  # Closed, and not collected yet.
+                    # What is in the log is the parent's to move.
+                    conn.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                    conn.close()
             else:
                 _left_open.append(conn)
         self._idle.clear()
