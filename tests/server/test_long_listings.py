@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from base64 import b64decode
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,11 +18,13 @@ from tests.server.asgi import call, call_json
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=[1, 2, 500])
+@pytest.fixture(params=[(1, 1000), (2, 1000), (500, 1), (500, 30), (500, 1_000_000)])
 def db(environment, request, monkeypatch):
-    """Documents of every kind, of which so many are read at once."""
-    monkeypatch.setattr("couchette.server.long_listings.FEED_PAGE_DOCS", request.param)
-    monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 30 * request.param)
+    """Documents of every kind, of which so many, or so many bytes, are read at once."""
+    rows, size = request.param
+    monkeypatch.setattr("couchette.server.listed.FEED_PAGE_DOCS", rows)
+    monkeypatch.setattr("couchette.server.listed.LISTING_PAGE_BYTES", size)
+    monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 30 * rows)
     db = environment["db"]
     db.bulk_docs([{"_id": f"d{number}", "n": number} for number in range(6)])
     attachments = {"x": {"data": b"x" * 100, "content_type": "text/plain"}, "y": {"data": b"y"}}
@@ -66,8 +69,11 @@ async def test_a_listing_says_what_the_database_says(app, db, options):
 
 def test_what_may_not_be_read_is_left_out(db):
     restricted = readable(db, lambda doc: doc.get("n") != 2)
-    found = json.loads(b"".join(listing_chunks(restricted, {})))
-    assert found == restricted.all_docs(exact_offset=True)
+    options: dict[str, Any]
+    for options in ({}, {"keys": KEYS, "include_docs": True}, {"descending": True, "skip": 1, "limit": 3}):
+        listing = json.loads(b"".join(listing_chunks(restricted, options)))
+        assert listing == restricted.all_docs(**options, exact_offset=True)
+    found = restricted.all_docs()
     assert [row["id"] for row in found["rows"]] == ["at", "branched", "d0", "d1", "d3", "d5"]
 
 
@@ -89,10 +95,14 @@ async def test_gzip_that_becomes_long_is_unpacked_as_it_is_sent(app, db, monkeyp
     assert b64decode(answer.json()["rows"][0]["doc"]["_attachments"]["x"]["data"]) == bytes(5000)
 
 
-@pytest.mark.parametrize("options", [{"keys": [f"{n:03}" for n in range(200)]}, {"conflicts": True}], ids=list)
+@pytest.mark.parametrize(
+    "options",
+    [{"keys": [f"{n:03}" for n in range(200)]}, {"keys": ["000"] * 200}, {"conflicts": True}, {"descending": True}],
+    ids=["keys", "one key", "conflicts", "back"],
+)
 def test_a_listing_of_any_length_is_held_in_pieces(environment, monkeypatch, options):
-    """4 MB of documents, in pages of ten."""
-    monkeypatch.setattr("couchette.server.long_listings.FEED_PAGE_DOCS", 10)
+    """4 MB of documents, in pages of 32 KB."""
+    monkeypatch.setattr("couchette.server.listed.LISTING_PAGE_BYTES", 32_000)
     monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 32_000)
     db = environment["db"]
     db.bulk_docs([{"_id": f"{number:03}", "text": "x" * 20_000} for number in range(200)])

@@ -12,6 +12,7 @@ import pytest
 
 from couchette import jsonio
 from couchette.document.attachment import gzip
+from couchette.errors import NotFound
 from couchette.query.options import ViewQuery
 from couchette.server.long_listings import listing_parts
 from couchette.server.long_views import answer_chunks, view_parts
@@ -28,9 +29,10 @@ VIEWS = {"rows": {"map": ROWS}, "sum": {"map": ROWS, "reduce": "_count"}}
 def db(environment, request, monkeypatch):
     """Documents of every kind, of which so many, or so many bytes, are read at once."""
     rows, size = request.param
-    for module in ("long_views", "long_listings"):
+    for module in ("long_views", "listed"):
         monkeypatch.setattr(f"couchette.server.{module}.FEED_PAGE_DOCS", rows)
-    monkeypatch.setattr("couchette.server.long_views.LISTING_PAGE_BYTES", size)
+    for module in ("views", "long_views"):
+        monkeypatch.setattr(f"couchette.server.{module}.LISTING_PAGE_BYTES", size)
     monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 30 * size)
     db = environment["db"]
     db.put({"_id": "_design/d", "views": VIEWS})
@@ -124,7 +126,7 @@ async def test_a_reduced_view_has_no_documents(app, db):
 def test_what_may_not_be_read_is_left_out(db):
     restricted = readable(db, lambda doc: doc.get("n") != 2)
     query = ViewQuery(include_docs=True)
-    parts = view_parts(restricted, lambda asked: restricted.query("d/rows", include_docs=asked.include_docs), query)
+    parts = view_parts(restricted, lambda asked: iter([restricted.query("d/rows", include_docs=True)]), query)
     assert json.loads(b"".join(parts)) == restricted.query("d/rows", include_docs=True)
 
 
@@ -152,9 +154,9 @@ def test_a_view_of_any_length_is_held_in_pieces(environment, monkeypatch, option
         yield "linked", {"_id": "000", "_rev": db["000"]["_rev"]}
 
     def read(query):
-        return db._views.query("rows", [query])[0]
+        return db._views.pages("rows", query, 32_000)
 
-    read(ViewQuery(limit=0))
+    next(read(ViewQuery(limit=0)))
     tracemalloc.start()
     try:
         query = ViewQuery(**options, include_docs=True)
@@ -166,20 +168,69 @@ def test_a_view_of_any_length_is_held_in_pieces(environment, monkeypatch, option
     assert peak < 1_000_000
 
 
+@pytest.mark.parametrize("options", [{}, {"descending": True}, {"keys": ["000"] * 200}], ids=["all", "back", "keys"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_large_values_are_held_in_pieces(environment, monkeypatch, options, as_text):
+    """4 MB of them, in pages of 32 KB."""
+    monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 32_000)
+    db = environment["db"]
+    db.bulk_docs([{"_id": f"{number:03}", "text": "x" * 20_000} for number in range(200)])
+    db.view("texts")(lambda doc: [(doc["_id"], doc["text"])])
+    query = ViewQuery(**options)
+
+    def read(query):
+        return db._views.pages("texts", query, 32_000, as_text=as_text)
+
+    next(read(ViewQuery(limit=0)))
+    tracemalloc.start()
+    try:
+        size = sum(map(len, answer_chunks([view_parts(db, read, query)], several=False)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 4_000_000
+    assert peak < 1_000_000
+
+
+def test_rows_that_are_written_meanwhile_are_read_as_they_are_then(environment):
+    db = environment["db"]
+    db.bulk_docs([{"_id": name} for name in "abcd"])
+    db.view("ids")(lambda doc: [(doc["_id"], None)])
+    pages = db._views.pages("ids", ViewQuery(), 1)
+    assert [row["id"] for row in next(pages)["rows"]] == ["a"]
+    for name in "ab":
+        db.remove(db[name])
+    db["aa"] = {}
+    db.query("ids")
+    assert [row["id"] for page in pages for row in page["rows"]] == ["aa", "c", "d"]
+
+
+def test_an_answer_whose_index_is_dropped_meanwhile_breaks_off(environment):
+    db = environment["db"]
+    db.bulk_docs([{"_id": name} for name in "ab"])
+    db.put({"_id": "_design/d", "views": {"ids": {"map": "function (d) { emit(d._id) }"}}})
+    pages = db._views.pages("d/ids", ViewQuery(), 1)
+    next(pages)
+    db.remove(db["_design/d"])
+    db.view_cleanup()
+    with pytest.raises(NotFound, match="dropped while its rows were read"):
+        next(pages)
+
+
 def test_of_several_answers_a_piece_is_held(environment, monkeypatch):
     """Thirty of 400 KB each, of a view and of ids in turn."""
     monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 32_000)
     db = environment["db"]
     db.bulk_docs([{"_id": f"{number:03}", "text": "x" * 20_000} for number in range(20)])
     monkeypatch.setattr("couchette.server.long_views.LISTING_PAGE_BYTES", 32_000)
-    monkeypatch.setattr("couchette.server.long_listings.FEED_PAGE_DOCS", 5)
+    monkeypatch.setattr("couchette.server.listed.LISTING_PAGE_BYTES", 32_000)
     query = ViewQuery(include_docs=True)
     db.view("rows")(lambda doc: [(doc["_id"], None)])
 
     def read(asked):
-        return db._views.query("rows", [asked])[0]
+        return db._views.pages("rows", asked, 32_000)
 
-    read(ViewQuery(limit=0))
+    next(read(ViewQuery(limit=0)))
     answers = (
         view_parts(db, read, query) if number % 2 else listing_parts(db, {"include_docs": True}) for number in range(30)
     )

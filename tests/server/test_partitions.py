@@ -136,9 +136,10 @@ async def test_all_docs_of_a_partition(parts):
     assert await ids(parts, base, {"keys": ["a:3", "a:0"]}) == ["a:3", "a:0"]
 
 
-@pytest.fixture
-async def views(parts):
-    """Views of a partition, and of the whole database."""
+@pytest.fixture(params=[1, 100, 1_000_000])
+async def views(parts, request, monkeypatch):
+    """Views of a partition, and of the whole database; so many bytes of their rows are read at once."""
+    monkeypatch.setattr("couchette.server.views.LISTING_PAGE_BYTES", request.param)
     views = {"v": {"map": MAP}, "sum": {"map": MAP, "reduce": "_sum"}}
     assert (await call_json(parts, "PUT", "/parts/_design/p", {"views": views})).status == 201
     whole = {"views": views, "options": {"partitioned": False}}

@@ -9,45 +9,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from couchette import index
 from couchette.document.partition import is_in
 from couchette.functions import overflow
 from couchette.query.options import ViewQuery
-from couchette.query.rows import add_docs
 
 if TYPE_CHECKING:
     from couchette.functions.protocols import Reducer
-    from couchette.pool import Pool
     from couchette.query.views import ViewEngine
 
 Doc = dict[str, Any]
 
 
-def query_partition(engine: ViewEngine, pool: Pool, view: tuple[str, str], query: ViewQuery, partition: str) -> Doc:
-    """The answer of a design document's view to a query, of the documents of one partition.
+def partition_pages(
+    engine: ViewEngine, view: tuple[str, str], query: ViewQuery, partition: str, room: int
+) -> Iterator[Doc]:
+    """The answer of a design document's view to a query, of the documents of one partition, as
+    :meth:`ViewEngine.pages` gives it.
 
     ``total_rows`` is that of the whole view. Raises what :meth:`ViewEngine.query` raises.
     """
     views, at = engine.stored(view)
     query.check(has_reduce=views.reduces[at] is not None)
     whole = replace(query, reduce=False, group=False, group_level=None, skip=0, limit=None, include_docs=False)
-    (answer,) = engine.query(view, [whole])
-    rows = [row for row in answer["rows"] if is_in(row["id"], partition)]
-    stop = None if query.limit is None else query.skip + query.limit
+    pages = engine.pages(view, whole, room)
     if query.reduces(views.reduces[at] is not None):
         with engine.functions(views) as functions:
             reducer = functions.reducers[at]
             assert reducer is not None
+            answer = next(pages)
+            rows = [row for page in chain((answer,), pages) for row in page["rows"] if is_in(row["id"], partition)]
+            stop = None if query.limit is None else query.skip + query.limit
             groups = _groups(rows, query, index.key_function(views.group, at))
             shown = [_reduced(reducer, key, group) for key, group in islice(groups, query.skip, stop)]
-        return {name: answer[name] for name in ("update_seq",) if name in answer} | {"rows": shown}
-    rows = rows[query.skip : stop]
-    if query.include_docs:
-        pool.read(add_docs, rows, query)
-    return {**answer, "offset": min(query.skip, answer["total_rows"]), "rows": rows}
+        yield {name: answer[name] for name in ("update_seq",) if name in answer} | {"rows": shown}
+        return
+    skip, left = query.skip, query.limit
+    for page in pages:
+        inside = [row for row in page["rows"] if is_in(row["id"], partition)]
+        rows = inside[skip : None if left is None else skip + left]
+        if "offset" in page:
+            page["offset"] = min(query.skip, page["total_rows"])
+        yield {**page, "rows": rows}
+        skip = max(skip - len(inside), 0)
+        left = None if left is None else left - len(rows)
+        if left == 0:
+            return
 
 
 def _groups(rows: Sequence[Doc], query: ViewQuery, to_bytes: Callable[[Any], bytes]) -> Iterator[tuple[Any, list[Doc]]]:

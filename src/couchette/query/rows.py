@@ -6,7 +6,7 @@ CouchDB's shape: ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,6 +20,17 @@ from couchette.store.rows import Row, stored_row
 Doc = dict[str, Any]
 
 
+class Wanted(NamedTuple):
+    """Rows of a view that are still to be read."""
+
+    spans: Sequence[Span]
+    """One after the other."""
+    descending: bool
+    skip: int = 0
+    limit: int = -1
+    """-1 is none."""
+
+
 def map_rows(
     conn: Any,
     state: index.State,
@@ -28,35 +39,86 @@ def map_rows(
     spans: Sequence[Span],
     offsets: index.Offsets,
     as_text: bool,
-) -> Doc:
-    """The answer to a query, without documents; with ``as_text`` its rows are JSON texts. A reading operation on the
-    index.
+    room: int | None = None,
+) -> tuple[Doc, Wanted | None]:
+    """The answer to a query, without documents. A reading operation on the index.
+
+    ``room`` ends the rows early, with the one that reaches so many bytes; what is left stands beside the answer. With
+    ``as_text``, which takes a room, the rows are JSON texts.
 
     ``offset`` is how many rows of the view come before the first one. Where the query begins at a key, they may have to
     be counted, and it is None unless the query asks for it.
     """
-    rows: list[Any] = []
-    skip = query.skip
-    limit = -1 if query.limit is None else query.limit
-    beginning = spans[0] if spans else None
-    columns = TEXT if as_text else VALUES
-    for span in spans:
-        if limit == 0:
-            break
-        found: list[Any] = index.select(
-            conn, state.num, view, span, columns=columns, descending=query.descending, skip=skip, limit=limit
-        ).fetchall()
-        if found:
-            beginning = beginning if rows else span
-            rows += [text for (text,) in found] if as_text else _row_values(conn, state.num, found)
-            skip, limit = 0, limit - len(found) if limit > 0 else limit
-        elif skip:
-            skip -= index.count(conn, state.num, view, span)
+    wanted = Wanted(spans, query.descending, query.skip, -1 if query.limit is None else query.limit)
+    rows, beginning, left = read_rows(conn, state.num, view, wanted, as_text, room)
     total = state.counts[view]
     offset = None if beginning is None else _offset(conn, state, view, query, beginning, offsets)
     if offset is not None:
         offset = min(offset + query.skip, total)
-    return {"total_rows": total, "offset": 0 if beginning is None else offset, "rows": rows}
+    return {"total_rows": total, "offset": 0 if beginning is None else offset, "rows": rows}, left
+
+
+def read_rows(
+    conn: Any, num: int, view: int, wanted: Wanted, as_text: bool, room: int | None
+) -> tuple[list[Any], Span | None, Wanted | None]:
+    """Rows, the span that the first of them lies in, and what is left where ``room`` ended them, as of
+    :func:`map_rows`. Where there are none it is the first span.
+    """
+    spans, descending, skip, limit = wanted
+    rows: list[Any] = []
+    beginning = spans[0] if spans else None
+    columns = TEXT if as_text else VALUES
+    for at, span in enumerate(spans):
+        if limit == 0:
+            break
+        cursor = index.select(conn, num, view, span, columns=columns, descending=descending, skip=skip, limit=limit)
+        found: list[Any]
+        if room is None:
+            found = cursor.fetchall()
+        else:
+            found, room = (_texts_within if as_text else _values_within)(conn, num, cursor, room)
+        if found:
+            beginning = beginning if rows else span
+            rows += found if as_text else _row_values(conn, num, found)
+            limit = limit - len(found) if limit > 0 else limit
+            if room is not None and room <= 0:
+                rest = _behind(conn, num, view, span, descending, skip + len(found) - 1)
+                return rows, beginning, Wanted((rest, *spans[at + 1 :]), descending, 0, limit)
+            skip = 0
+        elif skip:
+            skip -= index.count(conn, num, view, span)
+    return rows, beginning, None
+
+
+def _texts_within(conn: Any, num: int, cursor: Any, room: int) -> tuple[list[bytes], int]:
+    """The rows of a cursor on ``TEXT`` up to the one that fills the room, and what is left of it."""
+    found = []
+    for (text,) in cursor:
+        found.append(text)
+        room -= len(text)
+        if room <= 0:
+            cursor.close()
+            break
+    return found, room
+
+
+def _values_within(conn: Any, num: int, cursor: Any, room: int) -> tuple[list[Any], int]:
+    """The same of ``VALUES``, with those that lie elsewhere."""
+    found = []
+    for doc_id, key, value in cursor:
+        stored = index.whole(conn, num, value)
+        found.append((doc_id, key, stored))
+        room -= len(doc_id) + len(key) + (0 if stored is None else len(stored))
+        if room <= 0:
+            cursor.close()
+            break
+    return found, room
+
+
+def _behind(conn: Any, num: int, view: int, span: Span, descending: bool, at: int) -> Span:
+    """What is left of a span after its row of this number."""
+    k, doc_id, n = index.select(conn, num, view, span, columns="k, id, n", descending=descending, skip=at, limit=1).get
+    return Span(span.low, (k, doc_id, n)) if descending else Span((k, doc_id, n + 1), span.high)
 
 
 def _row_values(conn: Any, num: int, found: list[Any]) -> list[Doc]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from couchette import index, store
 from couchette.document.collation import COLLATOR
-from couchette.errors import BadRequest, CouchetteError, DatabaseClosed
+from couchette.errors import BadRequest, CouchetteError, DatabaseClosed, NotFound
 from couchette.index import State
 from couchette.pool import Pool
 from couchette.query.catching_up import Functions, Progress, bring_up_to_date
@@ -34,7 +34,7 @@ from couchette.query.definitions import (
 from couchette.query.find_catalog import read_catalog
 from couchette.query.options import ViewQuery
 from couchette.query.reduced import read_groups, reduced_rows
-from couchette.query.rows import add_docs, map_rows
+from couchette.query.rows import Wanted, add_docs, map_rows, read_rows
 from couchette.query.spatial_definitions import spatial_signatures
 from couchette.query.text_definitions import text_signatures
 
@@ -119,17 +119,32 @@ class ViewEngine:
             query.check(has_reduce=views.reduces[at] is not None)
             query.spans(index.key_function(views.group, at))
 
-    def query_text(self, name: str | tuple[str, str], query: ViewQuery) -> Doc | None:
-        """The answer of a stored view with JSON texts in place of the rows.
+    def pages(
+        self, name: str | tuple[str, str], query: ViewQuery, room: int, *, as_text: bool = False
+    ) -> Iterator[Doc]:
+        """The answer of a stored view without documents, some rows at a time, each time about ``room`` bytes of them.
 
-        None where it takes more than reading the rows: reducing them, adding documents, following the database. That is
-        left to :meth:`query`.
+        The first is the answer with the first rows; the others are ``{"rows"}`` alone, as the index is when they are
+        read. With ``as_text`` the rows are JSON texts. Values of a view that is reduced come at once, and as they are.
         """
         views, at = self.stored(name)
         query.check(has_reduce=views.reduces[at] is not None)
-        if query.reduces(views.reduces[at] is not None) or query.include_docs or query.update == "lazy":
-            return None
-        return self._rows(self._pool, views, at, query, as_text=True, only_current=query.update is True)
+        if query.reduces(views.reduces[at] is not None):
+            yield self._query_stored(views, at, [query], None)[0]
+            return
+        found = self._page(self._pool, views, at, query, as_text, query.update is True, room)
+        if found is None:
+            with self._compiled.lease(views) as functions:
+                bring_up_to_date(self._pool, views.group, functions)
+            found = self._page(self._pool, views, at, query, as_text, False, room)
+            assert found is not None
+        if query.update == "lazy":
+            self._update_later(views)
+        answer, left = found
+        yield answer
+        while left is not None:
+            rows, _, left = self._pool.read(_read_more, views.group.signature, at, left, as_text, room)
+            yield {"rows": rows}
 
     def stored(self, name: str | tuple[str, str]) -> tuple[Views, int]:
         """A view by the name that the program gave it, or by its design document's and its own.
@@ -206,19 +221,34 @@ class ViewEngine:
         at: int,
         query: ViewQuery,
         *,
-        as_text: bool = False,
         only_current: bool = False,
     ) -> Doc | None:
         """The rows that a query asks for; None where they are to be current, and the index has something to follow."""
-        group = views.group
-        spans = query.spans(index.key_function(group, at))
-        found = rows_pool.read(_read_rows, group.signature, only_current, at, query, spans, self._offsets, as_text)
+        found = self._page(rows_pool, views, at, query, False, only_current, None)
         if found is None:
             return None
-        state, answer = found
+        answer, _ = found
         if query.include_docs:
             self._pool.read(add_docs, answer["rows"], query)
-        return self._with_seq(answer, query, state)
+        return answer
+
+    def _page(
+        self,
+        rows_pool: Pool,
+        views: Views,
+        at: int,
+        query: ViewQuery,
+        as_text: bool,
+        only_current: bool,
+        room: int | None,
+    ) -> tuple[Doc, Wanted | None] | None:
+        """The same without documents, and what is left where ``room`` ended the rows."""
+        signature, spans = views.group.signature, query.spans(index.key_function(views.group, at))
+        found = rows_pool.read(_read_rows, signature, only_current, at, query, spans, self._offsets, as_text, room)
+        if found is None:
+            return None
+        state, answer, left = found
+        return self._with_seq(answer, query, state), left
 
     def _with_seq(self, answer: Doc, query: ViewQuery, state: State | None) -> Doc:
         """The answer with the sequence that the index has reached, where that is asked for."""
@@ -309,7 +339,9 @@ def _read_groups(conn: Any, signature: str, *what: Any) -> Any:
     return state, [] if state is None else read_groups(conn, state, *what)
 
 
-def _read_rows(conn: Any, signature: str, only_current: bool, *what: Any) -> tuple[State | None, Doc] | None:
+def _read_rows(
+    conn: Any, signature: str, only_current: bool, *what: Any
+) -> tuple[State | None, Doc, Wanted | None] | None:
     if only_current:
         state, newest = index.find_group_and_newest(conn, signature)
         if state is None or state.position != newest:
@@ -317,8 +349,15 @@ def _read_rows(conn: Any, signature: str, only_current: bool, *what: Any) -> tup
     else:
         state = index.find_group(conn, signature)
     if state is None:
-        return None, {"total_rows": 0, "offset": 0, "rows": []}
-    return state, map_rows(conn, state, *what)
+        return None, {"total_rows": 0, "offset": 0, "rows": []}, None
+    return state, *map_rows(conn, state, *what)
+
+
+def _read_more(conn: Any, signature: str, *what: Any) -> Any:
+    state = index.find_group(conn, signature)
+    if state is None:
+        raise NotFound("deleted", "The view's index was dropped while its rows were read; ask again.")
+    return read_rows(conn, state.num, *what)
 
 
 def _measure(conn: Any, signature: str) -> Any:

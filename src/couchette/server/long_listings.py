@@ -1,7 +1,7 @@
 """``_all_docs`` by keys, with conflicts or with attachments, as text that is made while it is sent.
 
-Ordinary listings are put together of the text that is stored (:mod:`couchette.server.listings`). These are read as the
-facade gives them, some rows at a time, and large attachments in pieces.
+Ordinary listings are put together of the text that is stored (:mod:`couchette.server.listings`). These are read some
+rows at a time (:mod:`couchette.server.listed`), and large attachments in pieces.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 from couchette import jsonio
 from couchette.database import Database
-from couchette.limits import FEED_PAGE_DOCS
 from couchette.server.contents import document_parts, gathered
+from couchette.server.listed import listed
+from couchette.server.readable import ReadableDatabase
 
 Doc = dict[str, Any]
 
@@ -30,7 +31,7 @@ def listing_parts(db: Database, options: Doc) -> Iterator[bytes]:
     yield jsonio.dumps(head)[:-1] + b',"rows":['
     shown = {**options, "attachments": False, "update_seq": False}
     between = b""
-    for row in _by_keys(db, **shown) if "keys" in options else _in_range(db, **shown):
+    for row in _rows(db, shown):
         yield between
         yield from row_parts(db, row) if options.get("attachments") else (jsonio.dumps(row),)
         between = b","
@@ -47,24 +48,5 @@ def row_parts(db: Database, row: Doc) -> Iterator[bytes]:
     yield from document_parts(db, doc, end=b"}")
 
 
-def _by_keys(
-    db: Database, *, keys: list[Any], descending: bool = False, skip: int = 0, limit: int | None = None, **shown: Any
-) -> Iterator[Doc]:
-    wanted = (keys[::-1] if descending else keys)[skip : None if limit is None else skip + limit]
-    for first in range(0, len(wanted), FEED_PAGE_DOCS):
-        yield from db.all_docs(keys=wanted[first : first + FEED_PAGE_DOCS], **shown)["rows"]
-
-
-def _in_range(db: Database, *, skip: int = 0, limit: int | None = None, **options: Any) -> Iterator[Doc]:
-    left, last = limit, None
-    while left != 0:
-        wanted = FEED_PAGE_DOCS if left is None else min(left, FEED_PAGE_DOCS)
-        # The last row is read again, unless it is not there any more.
-        rows = db.all_docs(**options, skip=skip, limit=wanted if last is None else wanted + 1)["rows"]
-        rows = rows[1:] if rows and rows[0]["key"] == last else rows[:wanted]
-        yield from rows
-        if len(rows) < wanted:
-            return
-        last = rows[-1]["key"]
-        options["start_key"] = last
-        skip, left = 0, None if left is None else left - wanted
+def _rows(db: Database, options: Doc) -> Iterator[Doc]:
+    return db.listed(**options) if isinstance(db, ReadableDatabase) else listed(db._pool, **options)

@@ -1,8 +1,8 @@
-"""Views with documents, and several queries in one request, as text that is made while it is sent.
+"""Answers of views, as text that is made while it is sent.
 
-Rows are small as a rule, and read at once; documents are not, and the same one can be named by any number of rows. So
-they are added to some rows at a time, and large attachments in pieces. Of several queries each is asked when the one
-before it is sent.
+Rows are read some at a time, as many as have ``limits.LISTING_PAGE_BYTES``: most answers are one such page. Documents
+are larger, and the same one can be named by any number of rows, so they are added to some of those rows at a time, and
+large attachments in pieces. Of several queries each is asked when the one before it is sent.
 """
 
 from __future__ import annotations
@@ -38,16 +38,38 @@ def _separated(answers: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
         between = b","
 
 
-def view_parts(db: Database, read: Callable[[ViewQuery], Doc], query: ViewQuery) -> Iterator[bytes]:
-    """The text of what ``read`` answers to a query that was checked; it is asked for the rows alone."""
-    answer = read(replace(query, include_docs=False, conflicts=False))
-    if not query.include_docs:
-        yield jsonio.dumps(answer)
+def text_chunks(pages: Iterator[Doc]) -> Iterator[bytes]:
+    """The text of an answer whose rows are JSON texts, page by page as :meth:`ViewEngine.pages` gives it."""
+    answer = next(pages)
+    if "total_rows" not in answer:  # It is reduced.
+        yield jsonio.dumps(answer) + b"\n"
         return
-    rows = answer.pop("rows")
+    rows = b",".join(answer["rows"])
+    seq = b',"update_seq":%b' % jsonio.dumps(answer["update_seq"]) if "update_seq" in answer else b""
+    begin = b'{"total_rows":%d,"offset":%d,"rows":[' % (answer["total_rows"], answer["offset"])
+    for page in pages:
+        yield begin + rows
+        begin, rows = b",", b",".join(page["rows"])
+    yield b"%b%b]%b}\n" % (begin if rows else begin.removesuffix(b","), rows, seq)
+
+
+def view_parts(db: Database, read: Callable[[ViewQuery], Iterator[Doc]], query: ViewQuery) -> Iterator[bytes]:
+    """The text of what ``read`` answers to a query, page by page as :meth:`ViewEngine.pages` does."""
+    pages = read(query)
+    answer = next(pages)
+    rows = answer["rows"]
     seq = b',"update_seq":%b' % jsonio.dumps(answer.pop("update_seq")) if "update_seq" in answer else b""
-    yield jsonio.dumps(answer)[:-1] + b',"rows":['
-    yield from _with_docs(db, rows, query)
+    yield jsonio.dumps({**answer, "rows": []})[:-2]
+    between = b""
+    for some in chain((rows,), (page["rows"] for page in pages)):
+        if not some:
+            continue
+        yield between
+        between = b","
+        if query.include_docs:
+            yield from _with_docs(db, some, query)
+        else:
+            yield b",".join(some) if type(some[0]) is bytes else jsonio.dumps(some)[1:-1]
     yield b"]" + seq + b"}"
 
 

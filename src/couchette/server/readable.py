@@ -21,10 +21,10 @@ from couchette.attachment_file import AttachmentFile
 from couchette.database import Database
 from couchette.document.docid import DESIGN, LOCAL
 from couchette.errors import Forbidden, NotFound
-from couchette.limits import FEED_PAGE_DOCS
 from couchette.query.find import find
 from couchette.query.find_fields import projection
 from couchette.query.find_options import FindOptions
+from couchette.server.listed import listed
 
 Doc = dict[str, Any]
 MayReadDoc = Callable[[Doc], bool]
@@ -107,13 +107,19 @@ class ReadableDatabase(Database):
         return doc
 
     def all_docs(self, *, skip: int = 0, limit: int | None = None, include_docs: bool = False, **options: Any) -> Doc:
-        stop = None if limit is None else skip + limit
         answer = super().all_docs(**options, limit=0)
-        rows = list(islice(self._listed(options), skip, stop))
-        if not include_docs:
-            for row in rows:
+        asked = {name: value for name, value in options.items() if name not in ("exact_offset", "update_seq")}
+        return {**answer, "rows": list(self.listed(skip=skip, limit=limit, include_docs=include_docs, **asked))}
+
+    def listed(
+        self, *, skip: int = 0, limit: int | None = None, include_docs: bool = False, **options: Any
+    ) -> Iterator[Doc]:
+        """The rows of :meth:`all_docs`, read some at a time."""
+        shown = filter(self._is_shown, listed(self._pool, **options, include_docs=True))
+        for row in islice(shown, skip, None if limit is None else skip + limit):
+            if not include_docs:
                 row.pop("doc", None)
-        return {**answer, "rows": rows}
+            yield row
 
     def changes(self, *, filter: Callable[[Doc], bool] | None = None, **options: Any) -> Any:
         may_read = self._may_read
@@ -190,20 +196,6 @@ class ReadableDatabase(Database):
         assert self._may_read is not None
         return {"missing": row["ok"]["_rev"]} if "ok" in row and not self._may_read(row["ok"]) else row
 
-    def _listed(self, options: Mapping[str, Any]) -> Iterator[Doc]:
-        """The rows of ``all_docs`` that may be read, each with its document."""
-        if options.get("keys") is not None:
-            yield from filter(self._is_shown, super().all_docs(**options, include_docs=True)["rows"])
-            return
-        asked = {name: value for name, value in options.items() if name not in ("exact_offset", "update_seq")}
-        where: dict[str, Any] = {"skip": 0}
-        while True:
-            page = super().all_docs(**{**asked, **where}, include_docs=True, limit=FEED_PAGE_DOCS)["rows"]
-            yield from filter(self._is_shown, page)
-            if len(page) < FEED_PAGE_DOCS:
-                return
-            where = {"start_key": page[-1]["key"], "skip": 1}
-
     def _is_shown(self, row: Doc) -> bool:
         assert self._may_read is not None
         if "id" not in row:
@@ -234,11 +226,9 @@ def _may(may_read: MayReadDoc, doc: Doc) -> bool:
 
 def _winners(db: Database, ids: Iterable[str]) -> Iterator[tuple[str, Doc]]:
     """Documents as they are now, by id; of one that was deleted, there is nothing."""
-    keys: Sequence[str] = sorted(ids)
-    for first in range(0, len(keys), FEED_PAGE_DOCS):
-        for row in Database.all_docs(db, keys=keys[first : first + FEED_PAGE_DOCS], include_docs=True)["rows"]:
-            if row.get("doc") is not None:
-                yield row["id"], row["doc"]
+    for row in listed(db._pool, keys=sorted(ids), include_docs=True):
+        if row.get("doc") is not None:
+            yield row["id"], row["doc"]
 
 
 def _withheld(name: str) -> Forbidden:

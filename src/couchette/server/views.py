@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.responses import Response
 
-from couchette import jsonio
 from couchette.database import Database
 from couchette.errors import BadRequest, CouchetteError
+from couchette.limits import LISTING_PAGE_BYTES
 from couchette.query.options import ViewQuery
-from couchette.query.partitions import query_partition
+from couchette.query.partitions import partition_pages
 from couchette.server import answers
-from couchette.server.long_views import answer_chunks, view_parts
+from couchette.server.contents import JSON
+from couchette.server.long_views import answer_chunks, text_chunks, view_parts
 from couchette.server.partitions import partition_of_view
 from couchette.server.readable import rows_readable
 from couchette.server.request import Request
@@ -27,18 +29,10 @@ def view(request: Request, db: Database, design: str, name: str) -> Response:
         return _several(request, db, design, name, body)
     partition = partition_of_view(request, db, design)
     query = ViewQuery(**_options(request, body))
-    if partition is None and db._may_read is None:
-        answer = db._views.query_text((design, name), query)
-        if answer is not None:
-            return answers.json_text_answer(_text(answer))
+    if partition is None and db._may_read is None and not query.include_docs:
+        pages = db._views.pages((design, name), query, LISTING_PAGE_BYTES, as_text=True)
+        return made_answer(text_chunks(pages), JSON, head=request.method == "HEAD")
     return _made(request, db, (design, name), [query], partition, several=False)
-
-
-def _text(answer: dict[str, Any]) -> bytes:
-    """The JSON text of an answer whose rows are texts."""
-    rows = b",".join(answer.pop("rows"))
-    seq = b',"update_seq":%b' % jsonio.dumps(answer.pop("update_seq")) if "update_seq" in answer else b""
-    return b'%b,"rows":[%b]%b}\n' % (jsonio.dumps(answer)[:-1], rows, seq)
 
 
 def queries(request: Request, db: Database, design: str, name: str) -> Response:
@@ -63,17 +57,19 @@ def _made(
 ) -> Response:
     """The answer to queries, made while it is sent. What they are refused for is found before it begins."""
 
-    def read(query: ViewQuery) -> dict[str, Any]:
+    def read(query: ViewQuery) -> Iterator[dict[str, Any]]:
         if partition is not None:
-            return rows_readable(db, query_partition(db._views, db._pool, view, query, partition))
-        return rows_readable(db, db._views.query(view, [query])[0])
+            pages = partition_pages(db._views, view, query, partition, LISTING_PAGE_BYTES)
+        elif db._may_read is None:
+            return db._views.pages(view, query, LISTING_PAGE_BYTES, as_text=not query.include_docs)
+        else:
+            pages = db._views.pages(view, query, LISTING_PAGE_BYTES)
+        return (rows_readable(db, page) for page in pages)
 
-    if not several and not asked[0].include_docs:
-        return answers.json_answer(read(asked[0]))
-    db._views.check(view, asked)
+    if several:
+        db._views.check(view, asked)
     chunks = answer_chunks((view_parts(db, read, query) for query in asked), several=several)
-    json = {"Content-Type": "application/json"}
-    return made_answer(chunks, json, head=request.method == "HEAD", may_be_slow=several)
+    return made_answer(chunks, JSON, head=request.method == "HEAD", may_be_slow=several)
 
 
 def _options(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:

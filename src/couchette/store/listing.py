@@ -12,8 +12,8 @@ from orjson import loads
 from couchette import jsonio
 from couchette.errors import BadRequest, QueryParseError
 from couchette.limits import SQLITE_INT_MAX
-from couchette.store.read import View, add_meta
-from couchette.store.rows import COLUMNS, Row, winner_row, winner_rows
+from couchette.store.read import View, add_meta, winners_of
+from couchette.store.rows import COLUMNS, Row, winner_row
 from couchette.store.schema import read_meta
 
 
@@ -59,13 +59,16 @@ def all_docs(
     att_encoding_info: bool = False,
     update_seq: bool = False,
     exact_offset: bool = False,
+    exclusive: bool = False,
+    room: int | None = None,
 ) -> dict[str, Any]:
     """The documents by id: ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``.
 
     Deleted documents are left out, but ``keys`` shows them (``value.deleted``, ``doc`` None) and has a row
     ``{"key", "error": "not_found"}`` for ids that never were. ``offset`` is how many documents come before
     the first row; counting them takes time in proportion, so with a ``start_key`` it is None unless
-    ``exact_offset`` asks for it. As in CouchDB, ``key`` means nothing beside ``keys``.
+    ``exact_offset`` asks for it. As in CouchDB, ``key`` means nothing beside ``keys``. ``exclusive`` leaves out
+    ``start_key`` itself. ``room`` ends the rows early, with the one whose document reaches so many bytes.
     See https://docs.couchdb.org/en/stable/api/database/bulk-api.html.
     """
     check_count("skip", skip)
@@ -80,14 +83,16 @@ def all_docs(
             raise BadRequest("`keys` parameter must be an array.", f"Got {keys!r}.")
         if start_key is not UNSET or end_key is not UNSET:
             raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`", "Give one of them.")
-        rows, offset = _by_keys(conn, keys, descending, skip, limit, include_docs, conflicts, view), None
+        rows, offset = _by_keys(conn, keys, descending, skip, limit, include_docs, conflicts, view, room), None
     else:
         span = span_of(key, start_key, end_key, inclusive_end, descending)
+        if exclusive:
+            span = span._replace(exclusive=True)
         wanted = -1 if limit is None else limit
         if span.empty or wanted == 0:
             rows = []
         elif include_docs:
-            rows = _with_docs(conn, span, skip, wanted, conflicts, view)
+            rows = _with_docs(conn, span, skip, wanted, conflicts, view, room)
         else:
             listed = select(conn, "id, rev", span, skip, wanted)
             rows = [{"id": id, "key": id, "value": {"rev": rev}} for id, rev in listed]
@@ -146,13 +151,13 @@ def _statement(columns: str, first: bool, final: bool, inclusive: bool, descendi
 
 
 def _with_docs(
-    conn: apsw.Connection, span: Range, skip: int, limit: int, conflicts: bool, view: View
+    conn: apsw.Connection, span: Range, skip: int, limit: int, conflicts: bool, view: View, room: int | None
 ) -> list[dict[str, Any]]:
     if conflicts:
-        listed = [Row._make(row) for row in select(conn, COLUMNS, span, skip, limit)]
+        listed = [Row._make(row) for row in _within(select(conn, COLUMNS, span, skip, limit), room)]
         return [_row(conn, row, conflicts, view) for row in listed]
     rows = []
-    for id, rev, body, atts in select(conn, "id, rev, body, atts", span, skip, limit).fetchall():
+    for id, rev, atts, body in _within(select(conn, "id, rev, atts, body", span, skip, limit), room):
         # The ordinary document is put together right here: a call for each would cost a third more.
         if atts is None and type(body) is bytes:
             doc = loads(body)
@@ -163,6 +168,20 @@ def _with_docs(
             doc = view.doc(conn, row)
         rows.append({"id": id, "key": id, "value": {"rev": rev}, "doc": doc})
     return rows
+
+
+def _within(cursor: apsw.Cursor, room: int | None) -> list[Any]:
+    """The rows of a cursor, whose last column is the body, up to the one that fills the room."""
+    if room is None:
+        return cursor.fetchall()
+    found = []
+    for row in cursor:
+        found.append(row)
+        room -= len(row[-1])
+        if room <= 0:
+            cursor.close()
+            break
+    return found
 
 
 def _row(conn: apsw.Connection, row: Row, conflicts: bool, view: View) -> dict[str, Any]:
@@ -180,11 +199,14 @@ def _by_keys(
     include_docs: bool,
     conflicts: bool,
     view: View,
+    room: int | None,
 ) -> list[dict[str, Any]]:
     wanted = list(reversed(keys)) if descending else list(keys)
     wanted = wanted[skip:] if limit is None else wanted[skip : skip + limit]
-    ids = {key for key in wanted if isinstance(key, str)}
-    found = {row[1]: Row._make(row) for row in winner_rows(conn, ids)} if ids else {}
+    ids = [key for key in wanted if isinstance(key, str)]
+    if not include_docs:
+        room = None
+    found = winners_of(conn, list(set(ids)) if room is None else ids, room) if ids else {}
     rows = []
     for key in wanted:
         row = found.get(key) if isinstance(key, str) else None
@@ -197,6 +219,10 @@ def _by_keys(
             rows.append(_row(conn, row, conflicts, view))
         else:
             rows.append({"id": key, "key": key, "value": {"rev": row.rev}})
+        if room is not None and row is not None:
+            room -= len(row.body)
+            if room <= 0:
+                break
     return rows
 
 
