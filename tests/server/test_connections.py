@@ -258,6 +258,7 @@ async def test_an_idle_client_does_not_keep_a_server_with_tls_from_stopping():
         [connection] = server.state.connections
         connection.shutdown()
         await until(lambda: not server.state.connections)
+        assert connection.transport.is_closing()
 
 
 async def test_where_all_are_being_answered_another_one_is_told_so():
