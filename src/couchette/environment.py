@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from couchette import store, surroundings
+from couchette import at_once, store, surroundings
 from couchette.connecting import Durability
 from couchette.database import Database
 from couchette.database_file import delete_files, make_private
@@ -96,10 +96,13 @@ class Environment(Mapping[str, Database]):
 
     def open(self, name: str) -> Database:
         """An existing database. Raises DatabaseNotFound."""
-        with self._lock:
+        at_once.acquire(self._lock)
+        try:
             if name not in self:
                 raise DatabaseNotFound("Database does not exist.", f"There is no database {name!r}; create it first.")
             return self[name]
+        finally:
+            self._lock.release()
 
     def create(self, name: str, *, partitioned: bool = False) -> Database:
         """A new database. Raises DatabaseExists, IllegalDatabaseName.
@@ -162,6 +165,7 @@ class Environment(Mapping[str, Database]):
         with self._lock:
             database = self._open.get(name)
             if database is None or database.closed:
+                at_once.would_wait()
                 check_database_name(name)
                 self._make_room()
                 self._open.pop(name, None)
@@ -205,11 +209,13 @@ class Environment(Mapping[str, Database]):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
+        if (database := self._open.get(name)) is not None:
+            return self.in_memory or os.path.isfile(database.path)
         try:
             check_database_name(name)
         except IllegalDatabaseName:
             return False
-        return name in self._open if self.in_memory else os.path.isfile(self._file(name))
+        return not self.in_memory and os.path.isfile(self._file(name))
 
     def __iter__(self) -> Iterator[str]:
         if self.in_memory:

@@ -501,6 +501,18 @@ parser. Ours have some hundred bytes."""
 WORKER_IDLE_S: Final = 10
 """A worker thread that nobody needed for so long ends: starting one takes a tenth of a millisecond."""
 
+AT_ONCE_S: Final = 0.001
+"""What a server reads in the thread of its event loop should take no longer on average: ten times what a document
+takes from the page cache."""
+
+AT_ONCE_AVERAGED: Final = 16
+"""About so many reads make the average: one of which the processor was taken away for a time slice is forgiven, two
+of a slow disk are not."""
+
+AT_ONCE_REST: Final = 100
+"""If it takes longer, the loop's thread reads nothing for so many times as long as the read took: a hundredth of the
+time is what others may be kept waiting."""
+
 PASSWORD_THREADS: Final = 2
 """Passwords that are derived at once, half a second of a core each. What is remembered is not derived."""
 

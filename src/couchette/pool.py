@@ -19,7 +19,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
-from couchette import forking, store
+from couchette import at_once, forking, store
 from couchette.connecting import Durability, connect, translated, translating
 from couchette.errors import CouchetteError, DatabaseClosed, StoreError
 from couchette.limits import (
@@ -88,6 +88,7 @@ class Pool:
             return self._read_inside(op, *args, **kwargs)
         try:
             if self._shared:
+                at_once.would_wait()
                 with self._lock:
                     return op(self._awake(), *args, **kwargs)
             conn = self._borrow()
@@ -124,6 +125,7 @@ class Pool:
             return self._idle.pop()
         except IndexError:
             self._check_open()
+            at_once.would_wait()
             if self._writer is None:
                 with self._lock:
                     self._awake()
@@ -144,6 +146,7 @@ class Pool:
         Waits for this process's other writers, and up to ``limits.BUSY_TIMEOUT_MS`` for another
         process's; then raises DatabaseBusy.
         """
+        at_once.would_wait()
         with self._lock:
             conn = self._awake()
             if self._owner is not None:

@@ -2,24 +2,26 @@
 
 A request is read to its end, answered by a plain function in a worker thread, and sent. So a request
 costs one hop, its transaction never waits for the client, and the app runs on any event loop that anyio
-knows. Only a feed that waits stays in the event loop, and so does what is too large to be held
-(:mod:`couchette.server.streams`).
+knows. A document that can be read at once is read without the hop (:mod:`couchette.at_once`). Only a feed
+that waits stays in the event loop, and so does what is too large to be held (:mod:`couchette.server.streams`).
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from couchette import stopping, workers
+from couchette import stopping, surroundings, workers
+from couchette.at_once import AtOnce, MustWait
 from couchette.design.designs import Designs
 from couchette.environment import Environment
 from couchette.errors import CouchetteError
 from couchette.server import cors
 from couchette.server.answers import COMMON_HEADERS, error_answer, failure, told
-from couchette.server.dispatch import authorize, dispatch, takes_long, takes_stream
+from couchette.server.dispatch import authorize, dispatch, is_small_read, takes_long, takes_stream
 from couchette.server.gate import gate_of
 from couchette.server.node import Node
 from couchette.server.policy import Policy
@@ -54,6 +56,7 @@ class App:
         self.feeds = Feeds(environment)
         """The feeds that wait at the moment."""
         self._stop = _new_stop()
+        self._at_once = AtOnce()
         self.designs = Designs()
         environment.replications.scheduler.as_target = partial(
             self.gate.as_target, EVERYONE_IS_ADMIN, self.node.settings
@@ -131,18 +134,24 @@ class App:
                 takes_stream,
                 _admit,
             )
-            request = await _known(request)
-            is_long = takes_long(request.method, request.raw_segments, request.query_string)
-            hop = workers.in_side_thread if is_long else workers.in_lean_thread
-            if request.method == "POST" and request.raw_segments in LOGGING_IN:
-                hop = workers.in_password_thread
-            response, renewed = await hop(_answer, request)
+            response, renewed = await self._answered(await _known(request))
             if not isinstance(response, Streamed):
                 # What was refused may be longer than what was held; no client reads an answer before it has sent all.
                 await request.stream.skip()
             return response, renewed
         except CouchetteError as exc:
             return error_answer(told(exc, self.environment)), None
+
+    async def _answered(self, request: Request) -> tuple[ASGIApp, str | None]:
+        """The answer of a worker thread; that to a small read of this one, if it need not wait for anything."""
+        if is_small_read(request) and surroundings.current().call is None:
+            with suppress(MustWait):
+                return self._at_once.call(partial(_answer, request))
+        is_long = takes_long(request.method, request.raw_segments, request.query_string)
+        hop = workers.in_side_thread if is_long else workers.in_lean_thread
+        if request.method == "POST" and request.raw_segments in LOGGING_IN:
+            hop = workers.in_password_thread
+        return await hop(_answer, request)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The server's start and end, as far as they concern us."""
@@ -164,7 +173,7 @@ def _new_stop() -> Stop:
 
 
 def _answer(request: Request) -> tuple[ASGIApp, str | None]:
-    """Find out who asks, and answer, in a worker thread."""
+    """Find out who asks, and answer. It may block, so it is for a worker thread, or for ``AtOnce``."""
     try:
         request = _identified(request)
         return dispatch(request), request.identity.renewed

@@ -179,6 +179,14 @@ def takes_long(method: str, raw_segments: list[bytes], query_string: bytes) -> b
     return part in _SLOW_PARTS or (method not in _READING and part not in _READ_BY_POST)
 
 
+def is_small_read(request: Request) -> bool:
+    """Whether a request reads one document as it is, and no function of anybody decides whether it may."""
+    if request.method not in _READING or request.query_string or len(request.raw_segments) != 2:
+        return False
+    database, doc_id = request.segments
+    return not (database.startswith(b"_") or doc_id.startswith(b"_")) and not request.gate.has_rules
+
+
 _READING: Final = ("GET", "HEAD")
 _SLOW_PARTS: Final = (b"_find", b"_partition")
 _READ_BY_POST: Final = (b"_all_docs", b"_bulk_get", b"_missing_revs", b"_revs_diff")

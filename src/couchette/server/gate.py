@@ -36,6 +36,11 @@ class Gate:
     may_read_document: MayReadDocument | None
     validate: PythonFunctions | None
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether the program has rules of its own for reading."""
+        return self.may_read is not None or self.may_read_document is not None
+
     def check(self, user: User, method: str, segments: list[bytes]) -> None:
         """Raise Unauthorized unless the user may use what a path names, as far as the server decides."""
         if self.require_valid_user and user.name is None and segments and segments[0] not in _ALWAYS_OPEN:
@@ -48,8 +53,7 @@ class Gate:
         Raises Unauthorized, Forbidden, NotFound.
         """
         writes = permissions.writes_documents(method, path)
-        rules = self.may_read or self.may_read_document
-        if user.is_admin and rules is None and not writes:
+        if user.is_admin and not self.has_rules and not writes:
             return db
         secured = security_of(db)
         is_public = bool(settings.public_fields) and permissions.is_public_user(user, secured, method, db.name, path)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from couchette import surroundings
+from couchette import at_once, surroundings
 from couchette.environment import Environment
 from couchette.errors import BadRequest, Conflict, CouchetteError, NotFound, Unauthorized
 from couchette.limits import PBKDF2_ITERATIONS, VERIFIED_MAX
@@ -94,6 +94,7 @@ class Accounts:
         if self._is_remembered(mark) and not totp.is_wanted(account.members):
             self._lockout.check(key)
         else:
+            at_once.would_wait()
             with self._turns.of(key):
                 self._lockout.check(key)
                 if not self._is_right(account, password, mark, token):
