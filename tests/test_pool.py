@@ -82,6 +82,22 @@ def test_a_reader_sees_one_snapshot_while_another_thread_writes(path):
         assert len(db) == 3
 
 
+def test_a_join_is_planned_once_whatever_its_values(path):
+    def planned(conn):
+        """What SQLite asked about while it planned the same query for one value after the other."""
+        asked = []
+        conn.set_authorizer(lambda *what: asked.append(what) or apsw.SQLITE_OK)
+        query = "SELECT docs.body FROM local AS l CROSS JOIN docs ON docs.id=l.id AND docs.cur=1 WHERE l.id=?"
+        counts = [len(asked) for value in "abc" if conn.execute(query, (value,)).fetchall() == []]
+        conn.set_authorizer(None)
+        return counts
+
+    with Database(path) as db:
+        first, *others = db._pool.read(planned)
+    assert first > 0
+    assert others == [first, first]
+
+
 def test_idle_readers_are_kept_up_to_a_bound(path):
     with Database(path) as db:
         gate = threading.Barrier(limits.IDLE_READERS_MAX + 4)

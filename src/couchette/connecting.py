@@ -30,6 +30,8 @@ def connect(
             if key is not None:
                 store.unlock(conn, key)
             conn.set_busy_timeout(BUSY_TIMEOUT_MS)
+            # Else SQLite plans a join anew whenever a bound value of it changes: a tenth of a small query's time.
+            conn.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             # First: a migration may sort more than fits in memory, and temporary files are not encrypted.
             conn.pragma("temp_store", "memory")
             if prepares and flags & apsw.SQLITE_OPEN_READWRITE:
