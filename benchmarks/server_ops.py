@@ -28,7 +28,7 @@ from tests.interop.servers import NODE, CouchetteServer, PouchServer, Server, fr
 POUCH, TRIVIAL = "pouchdb-server, in memory", "a Starlette route, same uvicorn"
 PART = 10
 """Rates are of so much less than what memory is looked at with: pouchdb-server takes a millisecond a document."""
-GETS, RANGES, RANGE_ROWS = 2000, 200, 100
+GETS, LISTINGS, RANGES, RANGE_ROWS = 2000, 5, 200, 100
 DESIGN = {"_id": "_design/d", "views": {"age": {"map": "function (doc) { emit(doc.age, doc.name) }"}}}
 
 
@@ -105,7 +105,7 @@ def _rates(server: Server, count: int) -> Iterator[float]:
     client.close()  # It is opened anew when it is the turn of this server again, which may have closed it.
     yield _gets(server.port, lambda number: f"/bench/{USUAL.doc_id(number * 7919 % count)}")
     for target in ("/bench/_all_docs?include_docs=true", "/bench/_changes"):
-        yield rate_of(count, partial(client.ask, "GET", target))
+        yield rate_of(LISTINGS * count, partial(_listings, client, target))
         client.close()
     client.ask("PUT", "/bench/_design/d", json.dumps(DESIGN).encode())
     client.ask("GET", "/bench/_design/d/_view/age?limit=1")
@@ -125,6 +125,11 @@ def _gets(port: int, target: Callable[[int], str]) -> float:
     rate = rate_of(GETS, read)
     client.close()
     return rate
+
+
+def _listings(client: Client, target: str) -> None:
+    for _ in range(LISTINGS):
+        client.ask("GET", target)
 
 
 def _ranges(client: Client) -> None:
