@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 
 import anyio
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from couchette import AsyncDatabase, AsyncRemoteDatabase, BearerAuth, Environment, RemoteDatabase, errors, limits
+from couchette.document.attachment import gzip
 from couchette.remote.client import Client
 from couchette.remote.url import DatabaseUrl
 from couchette.server import background
@@ -210,6 +212,22 @@ async def test_a_server_without_multipart_gives_bytes_as_base64():
             (await db.bulk_get([{"id": "a"}], attachments=True, binary=True))["results"][0]["docs"][0]["ok"],
         ):
             assert read["_attachments"]["x"] == {"data": b"abc", "length": 3}
+
+
+@pytest.mark.parametrize(
+    ("welcome", "kind"),
+    [({"couchdb": "Welcome"}, "multipart/related"), ({"express-pouchdb": "Welcome!"}, "application/json")],
+)
+async def test_gzip_is_unpacked_for_a_server_that_would_take_it_for_the_content(welcome, kind):
+    db, script = scripted(answer(200, welcome), answer(201, {"ok": True, "id": "a", "rev": REV}))
+    member = {"content_type": "text/plain", "encoding": "gzip", "data": gzip(b"abc")}
+    async with db:
+        await db.put({"_id": "a", "_attachments": {"x": member}})
+    asked, put = script.requests
+    assert str(asked.url) == "http://host/"
+    assert put.headers["content-type"].partition(";")[0] == kind
+    if kind == "application/json":
+        assert json.loads(put.content)["_attachments"]["x"] == {"content_type": "text/plain", "data": "YWJj"}
 
 
 async def test_multipart_that_cannot_be_read_is_no_answer():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from functools import partial
+from random import Random
 from typing import Any
 
 import httpx
@@ -122,6 +123,20 @@ def test_large_attachments_arrive_whole(near: Database, remote: HttpDatabase):
     with Database() as third:
         third.replicate_from(remote.url)
         assert leaves_of(third) == leaves_of(near)
+
+
+@pytest.mark.parametrize("beside", ["text/plain", "application/x-data"])
+def test_text_arrives_as_it_is_beside_large_attachments(near: Database, remote: HttpDatabase, beside: str):
+    """Text is stored as gzip here, and the server would take gzip for the content."""
+    text, large = b"compressed " * 1000, Random(7).randbytes(1_000_000).hex().encode()
+    attachments = {
+        "text": {"content_type": "text/plain", "data": text},
+        "large": {"content_type": beside, "data": large},
+    }
+    near.put({"_id": "a", "_attachments": attachments})
+    near.replicate_to(remote.url)
+    assert remote.http.get(f"{remote.url}/a/text").content == text
+    assert remote.http.get(f"{remote.url}/a/large").content == large
 
 
 def test_a_missing_target_is_named_and_can_be_created(near: Database, pouchdb_server: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import asynccontextmanager
 
@@ -24,6 +25,7 @@ from tests.remote.scripted import Script, answer, client_of, couch_error
 pytestmark = pytest.mark.anyio
 
 SIZE = 300_000
+WELCOME = answer(200, {"couchdb": "Welcome"})
 
 
 @pytest.fixture
@@ -133,17 +135,70 @@ def packed(length):
 
 async def test_gzip_that_becomes_far_longer_than_it_says_goes_as_it_is(monkeypatch):
     monkeypatch.setattr(stubs, "ATTACHMENT_UNPACKED_BYTES", 1000)
-    script = Script(answer(201, []), answer(201))
+    script = Script(answer(201, []), WELCOME, answer(201))
     assert await write(script, packed(8000), packed(7999)) == []
-    assert [request.method for request in script.requests] == ["POST", "PUT"]
-    sent = read_related(script.requests[1].headers["content-type"], script.requests[1].content)
+    assert [request.method for request in script.requests] == ["POST", "GET", "PUT"]
+    sent = read_related(script.requests[2].headers["content-type"], script.requests[2].content)
     assert (
         sent["_attachments"]["bomb"].items() >= {"encoding": "gzip", "length": 7999, "data": gzip(bytes(9000))}.items()
     )
-    script = Script(couch_error(415, "bad_content_type", "no"))
-    [refusal] = await write(script, packed(10))
-    assert (refusal.id, refusal.error) == ("a", "too_large")
-    assert "'bomb' is too large" in refusal.reason
+    for answers in ([WELCOME, couch_error(415, "bad_content_type", "no")], [couch_error(404, "not_found", "missing")]):
+        [refusal] = await write(Script(*answers), packed(10))
+        assert (refusal.id, refusal.error) == ("a", "too_large")
+        assert "'bomb' is too large" in refusal.reason
+
+
+class Gzip(Source):
+    """The gzip of what a Source gives."""
+
+    @asynccontextmanager
+    async def open(self):
+        async def chunks():
+            yield gzip(WHOLE)
+
+        generator = chunks()
+        yield generator
+        await generator.aclose()
+
+
+def with_gzip(doc_id):
+    small = {"content_type": "text/x", "revpos": 2, "length": 1, "encoding": "gzip", "data": gzip(b"A")}
+    one = doc(Gzip(), doc_id)
+    one["_attachments"]["small"] = small
+    one["_attachments"]["large"] |= {"encoding": "gzip", "encoded_length": len(gzip(WHOLE))}
+    one["_attachments"]["large"]["data"].length = len(gzip(WHOLE))
+    return one
+
+
+async def test_a_couchdb_gets_gzip_as_it_is():
+    script = Script(WELCOME, answer(201), answer(201))
+    assert await write(script, with_gzip("a"), with_gzip("b")) == []
+    assert [str(request.url) for request in script.requests] == [
+        "http://host:5984/",
+        "http://host:5984/db/a?new_edits=false",
+        "http://host:5984/db/b?new_edits=false",
+    ]
+    attachments = read_related(script.requests[1].headers["content-type"], script.requests[1].content)["_attachments"]
+    assert (attachments["small"]["encoding"], attachments["small"]["data"]) == ("gzip", gzip(b"A"))
+    assert (attachments["large"]["encoding"], attachments["large"]["data"]) == ("gzip", gzip(WHOLE))
+
+
+@pytest.mark.parametrize(
+    "welcome", [answer(200, {"express-pouchdb": "Welcome!"}), answer(200, []), couch_error(404, "not_found", "missing")]
+)
+async def test_a_server_that_is_no_couchdb_gets_gzip_unpacked(welcome):
+    script = Script(welcome, answer(201, []), answer(201, []))
+    assert await write(script, with_gzip("a"), with_gzip("b")) == []
+    assert [request.method for request in script.requests] == ["GET", "POST", "POST"]
+    (sent,) = json.loads(script.requests[1].content)["docs"]
+    for name, content in ("small", b"A"), ("large", WHOLE):
+        assert base64.b64decode(sent["_attachments"][name]["data"]) == content
+        assert "encoding" not in sent["_attachments"][name]
+
+
+async def test_a_server_that_cannot_be_asked_who_it_is_ends_the_write():
+    with pytest.raises(errors.Unreachable):
+        await write(Script(httpx.ConnectError("refused")), with_gzip("a"))
 
 
 async def test_a_server_that_refuses_it_inline_too_has_refused_it():

@@ -77,7 +77,7 @@ async def written(target, *portions, resolve=None, processor=None):
     """Write the portions, of a document each; the last one ends its batch. When that was, from the beginning."""
     options = Options(resolver=merging.keep_winner) if resolve else Options()
     writing = Writing(
-        target,
+        LocalPeer(Pool(":memory:"), label="source").fetch,
         target,
         options,
         tally=Tally(),

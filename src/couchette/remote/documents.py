@@ -15,6 +15,7 @@ from couchette.remote.calls import Doc, Params, RemoteCalls
 from couchette.remote.client import JSON_TYPE, Request
 from couchette.remote.repeats import READING, WRITING
 from couchette.remote.url import doc_path, quote_segment
+from couchette.remote.welcome import holds_gzip, keeps_gzip
 from couchette.uploads import has_streams, is_stream, piece_reader
 from couchette.wire.multipart import streamed_related
 from couchette.wire.multipart_docs import read_related, read_rows
@@ -87,7 +88,7 @@ class RemoteDocuments(RemoteCalls):
         if not new_edits:
             params["new_edits"] = False
         doc = await _with_content(doc)
-        if _is_multipart(doc):
+        if _is_multipart(doc) and (not holds_gzip(doc) or await keeps_gzip(await self._opened())):
             return await self._put_multipart(path, params, doc)
         written: Doc = await self._write("PUT", path, params=params, body=encode(doc))
         return written

@@ -4,7 +4,7 @@ Documents go by ``_bulk_docs`` with ``new_edits: false`` in requests of bounded 
 base64; stubs stand for what the target holds. A request that is too large all the same (413), or that is refused as a
 whole because of one document (400), is halved, down to that document. A document with a large attachment goes alone,
 as ``multipart/related``, straight from where its content is to the socket; a server that does not take that gets it
-inline, if it takes so much at once.
+inline, if it takes so much at once. So does a server that would not keep gzip as such, where any of it is gzip.
 
 A server that cannot fill a stub says 412 (MissingStub), and the replication sends everything.
 """
@@ -18,6 +18,7 @@ from couchette import limits
 from couchette.errors import BadRequest, CouchetteError, TooLarge
 from couchette.remote.client import JSON_TYPE, Client, Request
 from couchette.remote.url import doc_path
+from couchette.remote.welcome import holds_gzip, keeps_gzip
 from couchette.wire.content import Content, ContentGone, streamed
 from couchette.wire.multipart import StreamedMultipart, streamed_related
 from couchette.wire.stubs import encode
@@ -34,6 +35,7 @@ class Writer:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._keeps_gzip: bool | None = None
 
     async def write(self, docs: Sequence[Document]) -> list[Refusal]:
         """Store documents under their own revisions; return those refused.
@@ -70,6 +72,11 @@ class Writer:
 
     async def _write_streamed(self, doc: Document) -> list[Refusal]:
         """PUT one document with its attachments behind it, read while they are sent."""
+        if holds_gzip(doc):
+            if self._keeps_gzip is None:
+                self._keeps_gzip = await keeps_gzip(self._client)
+            if not self._keeps_gzip:
+                return await self._write_inline(doc)
         body = streamed_related(doc)
         headers = {"Accept": JSON_TYPE, "Content-Type": body.content_type, "Content-Length": str(body.length)}
         address = self._client.address(doc_path(doc["_id"]), {"new_edits": False})

@@ -7,7 +7,7 @@ makes a checkpoint true.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from couchette.replication.options import Options
 from couchette.replication.peer import Peer
 from couchette.replication.status import Tally, Tracker
 from couchette.wire.stubs import stubs
-from couchette.wire.transfer import Document, Fetched, Wanted
+from couchette.wire.transfer import Document, Fetched, Refusal, Wanted
 
 
 class Fetching:
@@ -99,7 +99,7 @@ class Fetching:
     ) -> None:
         """Fetch documents, learn from the time it took, and hand on those that pass the filter."""
         docs, size, seconds, started = 0, 0, 0.0, anyio.current_time()
-        async with aclosing(self._source.fetch(wanted)) as fetched_portions:
+        async with aclosing(self._fetched(wanted)) as fetched_portions:
             async for fetched in fetched_portions:
                 seconds += anyio.current_time() - started
                 docs, size = docs + len(fetched.docs), size + (portion_size := size_of(fetched))
@@ -112,6 +112,26 @@ class Fetching:
                 started = anyio.current_time()
         self._size.note(docs, size, seconds)
 
+    async def again(self, wanted: Sequence[Wanted]) -> AsyncGenerator[Fetched, None]:
+        """What the source gives of these revisions, or what followed them, as far as it passes the filter."""
+        async with aclosing(self._fetched(wanted)) as fetched_portions:
+            async for fetched in fetched_portions:
+                yield await self._accepted(fetched)
+
+    async def _fetched(self, wanted: Sequence[Wanted]) -> AsyncGenerator[Fetched, None]:
+        """What the source gives. A revision that is gone is asked for once more: the leaf that followed it is given."""
+        ancestors = {one.id: one.ancestors for one in wanted}
+        repeated: set[tuple[str, str | None]] = set()
+        while wanted:
+            gone: list[tuple[str, str | None]] = []
+            async with aclosing(self._source.fetch(wanted)) as fetched_portions:
+                async for fetched in fetched_portions:
+                    again = [one for one in fetched.refused if is_gone(one) and (one.id, one.rev) not in repeated]
+                    gone += [(one.id, one.rev) for one in again]
+                    yield replace(fetched, refused=[one for one in fetched.refused if one not in again])
+            repeated.update(gone)
+            wanted = wanted_of(gone, ancestors)
+
     async def _accepted(self, fetched: Fetched) -> Fetched:
         """What passes the filter. The source may not have been able to run it, or a later revision may have come."""
         accepts = self._options.selection.accepts
@@ -122,6 +142,22 @@ class Fetching:
 
 def _passed(docs: Sequence[Document], accepts: Callable[[dict[str, Any]], bool]) -> list[Document]:
     return [doc for doc in docs if accepts(dict(doc))]
+
+
+def wanted_of(
+    revs: Iterable[tuple[str, str | None]], ancestors: Mapping[str, Sequence[str]] | None = None
+) -> list[Wanted]:
+    """The revisions to ask for, those of one document together."""
+    of: dict[str, list[str]] = {}
+    for doc_id, rev in revs:
+        if rev is not None:
+            of.setdefault(doc_id, []).append(rev)
+    return [Wanted(doc_id, some, (ancestors or {}).get(doc_id, ())) for doc_id, some in of.items()]
+
+
+def is_gone(refusal: Refusal) -> bool:
+    """Whether the source had the revision no more: purged, or superseded and dropped, since it was listed."""
+    return refusal.error == "not_found" and refusal.rev is not None
 
 
 def _attachments_sent(doc: Document) -> int:

@@ -83,8 +83,9 @@ class Pipeline:
         self._processor = anyio.Lock()
         """Reading a page and writing documents take turns: side by side they would only fight for the interpreter."""
         self._refusals = refusals
+        self._fetching = Fetching(source, options, tally, tracker)
         self._writing = Writing(
-            source,
+            self._fetching.again,
             target,
             options,
             tally=tally,
@@ -108,8 +109,7 @@ class Pipeline:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read_changes, pages_out)
             tasks.start_soon(self._compare, pages_in, batches_out)
-            fetching = Fetching(self._source, self._options, self._tally, self._tracker)
-            tasks.start_soon(fetching.run, batches_in, portions_out)
+            tasks.start_soon(self._fetching.run, batches_in, portions_out)
             tasks.start_soon(self._write, portions_in, advances_out)
             tasks.start_soon(self._record_advances, advances_in)
 

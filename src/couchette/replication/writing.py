@@ -8,7 +8,7 @@ batch has ended when all of its portions are there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from couchette.document.stored import StoredDoc
 from couchette.errors import MissingStub, ReplicationFailed
 from couchette.merging import Resolver
 from couchette.replication.batching import Batch, Portion
+from couchette.replication.fetching import is_gone, wanted_of
 from couchette.replication.options import Options
 from couchette.replication.peer import Peer
 from couchette.replication.refusals import Refusals
@@ -30,14 +31,14 @@ from couchette.wire.transfer import Document, Fetched, Refusal, Wanted
 
 
 class Writing:
-    """Writes to ``target`` what was fetched from ``source``, counting in ``tally`` and telling ``tracker``.
+    """Writes to ``target`` what was fetched, counting in ``tally`` and telling ``tracker``; ``fetch`` does it again.
 
     It holds ``processor`` while it writes documents that are in memory, which is work rather than waiting.
     """
 
     def __init__(
         self,
-        source: Peer,
+        fetch: Callable[[Sequence[Wanted]], AsyncGenerator[Fetched, None]],
         target: Peer,
         options: Options,
         *,
@@ -47,7 +48,7 @@ class Writing:
         resolve: Callable[[Resolver, Sequence[str]], Awaitable[None]] | None,
         processor: anyio.Lock,
     ) -> None:
-        self._source = source
+        self._fetch = fetch
         self._target = target
         self._options = options
         self._tally = tally
@@ -92,13 +93,21 @@ class Writing:
         self._tally.docs_read += len(fetched.docs)
         self._missed(fetched.refused)
         try:
-            await self._write_docs(fetched.docs, turn)
+            gone = await self._write_docs(fetched.docs, turn)
         except MissingStub:
-            await self._write_in_full(fetched.docs, turn)
+            gone = await self._write_docs([doc for doc in fetched.docs if not stubs(doc)], turn)
+            again = [(doc["_id"], doc["_rev"]) for doc in fetched.docs if stubs(doc)]
+        else:
+            again = []
+        # What the source dropped while it was being written has been followed by another revision.
+        again += [(refusal.id, refusal.rev) for refusal in gone]
+        if again:
+            await self._write_anew(wanted_of(again), turn)
 
-    async def _write_docs(self, docs: Sequence[Document], turn: AbstractAsyncContextManager[None]) -> None:
+    async def _write_docs(self, docs: Sequence[Document], turn: AbstractAsyncContextManager[None]) -> list[Refusal]:
+        """Write documents; return those whose content the source does not have any more."""
         if not docs:
-            return
+            return []
         async with turn:
             refused = await self._target.write(docs)
         self._tracker.heard()
@@ -108,6 +117,7 @@ class Writing:
         if self._resolve is not None and self._options.resolver is not None:
             async with self._resolving:
                 await self._resolve(self._options.resolver, list(dict.fromkeys(doc["_id"] for doc in docs)))
+        return [refusal for refusal in refused if is_gone(refusal)]
 
     def _sort_out(self, docs: Sequence[Document], refused: Sequence[Refusal]) -> None:
         """Remember what was refused, and forget what was taken. Some servers do not say which revision they mean."""
@@ -118,7 +128,8 @@ class Writing:
         for refusal in refused:
             for rev in [refusal.rev] if refusal.rev is not None else revs.get(refusal.id, [None]):
                 keys.add((refusal.id, rev))
-                self._refused(replace(refusal, rev=rev), keep=True)
+                if not is_gone(refusal):
+                    self._refused(replace(refusal, rev=rev), keep=True)
         if self._refusals is not None:
             for doc in docs:
                 if (doc["_id"], doc["_rev"]) not in keys:
@@ -127,10 +138,9 @@ class Writing:
     def _missed(self, refused: Sequence[Refusal]) -> None:
         """What the source did not give: purged since it was listed, or not given to us."""
         for refusal in refused:
-            gone = refusal.error == "not_found"
-            if gone and self._refusals is not None and refusal.rev is not None:
+            if is_gone(refusal) and self._refusals is not None and refusal.rev is not None:
                 self._refusals.forget(refusal.id, refusal.rev)
-            self._refused(refusal, keep=not gone)
+            self._refused(refusal, keep=not is_gone(refusal))
 
     def _refused(self, refusal: Refusal, *, keep: bool) -> None:
         self._tally.refused.append(refusal)
@@ -138,15 +148,13 @@ class Writing:
             self._refusals.add(refusal)
         self._tracker.refuse(refusal)
 
-    async def _write_in_full(self, docs: Sequence[Document], turn: AbstractAsyncContextManager[None]) -> None:
-        """Write documents, of which those with stubs are fetched again as for a target that has nothing."""
-        await self._write_docs([doc for doc in docs if not stubs(doc)], turn)
-        wanted = [Wanted(doc["_id"], [doc["_rev"]]) for doc in docs if stubs(doc)]
-        async with aclosing(self._source.fetch(wanted)) as portions:
+    async def _write_anew(self, wanted: Sequence[Wanted], turn: AbstractAsyncContextManager[None]) -> None:
+        """Fetch documents again as for a target that has nothing, and write them."""
+        async with aclosing(self._fetch(wanted)) as portions:
             async for fetched in portions:
                 self._missed(fetched.refused)
                 try:
-                    await self._write_docs(fetched.docs, turn)
+                    self._missed(await self._write_docs(fetched.docs, turn))
                 except MissingStub as exc:
                     raise ReplicationFailed(
                         "The target asks for attachments that were sent in full.",
