@@ -19,6 +19,7 @@ from couchette.errors import (
     Unreachable,
 )
 from couchette.replication import Progress, replicate, sync
+from couchette.replication.pipeline import Pipeline
 from couchette.wire.checkpoint import Seq
 from couchette.wire.transfer import PeerInfo, Refusal
 from tests.replication.peers import Countdown, Faulty, Recording, Wrapped, fill, graft, leaves, local, pool_of, put
@@ -419,3 +420,15 @@ async def test_a_local_source_is_not_read_while_documents_are_written():
     put(source, *numbered(0, 3000))
     await replicate(Alone(source), Alone(target))
     assert leaves(target) == leaves(source)
+
+
+async def test_a_batch_may_end_when_nobody_is_left_to_record_it(monkeypatch):
+    """As in a replication that is cancelled just then: the stage that records may be the first to hear of it."""
+
+    async def gone(pipeline, advances):
+        advances.close()
+
+    monkeypatch.setattr(Pipeline, "_record_advances", gone)
+    source, target = local("source"), local()
+    put(source, {"_id": "a"})
+    assert (await replicate(source, target)).docs_written == 1

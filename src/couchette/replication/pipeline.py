@@ -251,8 +251,9 @@ class Pipeline:
         if changes.leaves:
             self._report()
         if moved:
-            # One waiting signal is enough: it stands for all that is written when it is taken.
-            with suppress(anyio.WouldBlock):
+            # One waiting signal is enough: it stands for all that is written when it is taken. In a replication that is
+            # just cancelled nobody may be left to take it.
+            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
                 advances.send_nowait(None)
         if batch.page.mark is not None:
             if self._options.live and not any(later.page.changes.leaves for later in self._under_way):
