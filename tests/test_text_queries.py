@@ -89,4 +89,4 @@ def test_declaring_an_index_needs_no_extra():
                 print(exc)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pip install couchette[search]" in done.stdout
+    assert "pip install 'couchette[search]'" in done.stdout

@@ -134,6 +134,13 @@ def test_data_may_be_base64_text_or_bytes_and_the_type_may_be_left_out():
     assert text.content_type == "application/octet-stream"
 
 
+@pytest.mark.parametrize("text", ["YWJj\r\nZGVm\r\n", " YWJjZGVm", "YWJj\tZGVm", "YWJj\nZGV\nm"])
+def test_base64_text_may_be_broken_into_lines(text):
+    (one,) = parse_attachments({"a": {"data": text}}, "doc")
+    assert isinstance(one, Content)
+    assert one.stored == b"abcdef"
+
+
 def test_encoding_counts_for_bytes_only():
     """A JSON client cannot send stored bytes: CouchDB ignores ``encoding`` there and compresses."""
     text, raw = parse_attachments(
@@ -167,6 +174,8 @@ def test_a_member_that_is_no_object_is_ignored():
         {"data": 5},
         {"data": "no base64!"},
         {"data": "aGk"},
+        {"data": "aGkh="},
+        {"data": "notBase64Encoded="},
         {"data": "é"},
         {"data": "", "content_type": 5},
         {"data": "", "revpos": "1"},

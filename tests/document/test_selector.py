@@ -153,6 +153,15 @@ def test_ids_compare_by_bytes_and_other_strings_by_collation():
     assert not matches({"x": {"$lt": "a"}}, x="B")
     assert matches({"_id": {"$gt": None}}, _id="B")
     assert not matches({"_id": {"$lt": "B"}}, _id="B")
+    equal = ["a\u200b", "b"]  # The first is equal to "a" by collation.
+    assert matches({"x": {"$in": equal}}, x="a")
+    assert not matches({"_id": {"$in": equal}}, _id="a")
+    assert matches({"_id": {"$in": equal}}, _id="b")
+    assert matches({"_id": {"$nin": equal}}, _id="a")
+    assert not matches({"_id": {"$nin": equal}}, _id="b")
+    assert matches({"_id": {"$not": {"$in": equal}}}, _id="a")
+    assert matches({"_id": {"$nin": []}}, _id="a")
+    assert not matches({"x": {"$elemMatch": {"_id": {"$nin": equal}}}}, _id="a", x=[{}])
 
 
 def test_names_with_dots_and_backslashes():

@@ -276,5 +276,5 @@ def test_importing_functions_does_not_import_quickjs():
 
 def test_a_missing_quickjs_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "_quickjs", None)
-    with pytest.raises(errors.MissingExtra, match=r"pip install couchette\[js\]"):
+    with pytest.raises(errors.MissingExtra, match=r"pip install 'couchette\[js\]'"):
         engine_module.Engine().call("compile", "function() {}")

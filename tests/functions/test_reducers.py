@@ -99,6 +99,8 @@ def test_sums_of_integers_are_exact_and_those_out_of_range_are_refused():
     for source in ("_sum", "_stats"):
         with pytest.raises(errors.FunctionFailed, match="badarith"):
             reduced(source, [1e308, 1e308])
+        with pytest.raises(errors.FunctionFailed, match="badarith"):
+            reduced(source, [10**400, 0.5])
 
 
 def test_objects_are_summed_by_member():

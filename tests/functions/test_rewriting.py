@@ -77,6 +77,12 @@ def test_a_rule_needs_a_target():
         parse_rules([{"from": "/a"}])
 
 
+@pytest.mark.parametrize("wrong", [{"from": 5}, {"query": 5}, {"query": None}, {"formats": []}])
+def test_a_rule_has_members_of_the_right_types(wrong):
+    with pytest.raises(errors.FunctionFailed, match="invalid_rewrite_rule"):
+        parse_rules([{"to": "x", **wrong}])
+
+
 def test_a_json_parameter_must_be_json():
     with pytest.raises(errors.BadRequest, match="invalid UTF-8 JSON"):
         rewritten([{"to": "x"}], "a", [("key", "{")])

@@ -70,5 +70,5 @@ def test_what_is_no_analyzer_is_refused(given, reason):
 
 def test_without_stemmers_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "Stemmer", None)
-    with pytest.raises(MissingExtra, match=r"pip install couchette\[search\]"):
+    with pytest.raises(MissingExtra, match=r"pip install 'couchette\[search\]'"):
         read_analyzer("finnish").terms("koirat")

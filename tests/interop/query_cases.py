@@ -127,7 +127,7 @@ DESIGNS = [
         "views": {
             "all": {"map": "function (doc) { if (doc.type === 'key') emit(doc.key, doc._id); }"},
             "words": {"map": "function (doc) { if (doc.type === 'word') emit(doc.word); }"},
-            "pairs": {"map": "function (doc) { if (doc.type === 'key') { emit(doc.key, 1); emit(doc.key, 2); } }"},
+            "pairs": {"map": "function (doc) { if (doc.type === 'key') { emit(doc.key, 2); emit(doc.key, 1); } }"},
             "arrays": {
                 "map": "function (doc) { if (isArray(doc.key)) emit(doc.key, doc.key.length); }",
                 "reduce": "_sum",

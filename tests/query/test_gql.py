@@ -234,7 +234,7 @@ def test_without_lark_the_error_names_the_extra(monkeypatch, db):
 
     gql_grammar._parser.cache_clear()
     monkeypatch.setitem(sys.modules, "lark", None)
-    with pytest.raises(MissingExtra, match=r"pip install couchette\[gql\]"):
+    with pytest.raises(MissingExtra, match=r"pip install 'couchette\[gql\]'"):
         db.gql("select a")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +171,14 @@ def test_facets_are_counted_and_narrow(db):
     assert ids(db.search("d/i", "*:*", drilldown=[["year", 2001]])) == ["ann"]
 
 
+def test_facets_may_be_booleans(db):
+    db.text_index("dated")(lambda doc: [("dated", "year" in doc, {"facet": True})])
+    assert db.search("dated", "*:*", counts=["dated"])["counts"] == {"dated": {"false": 1, "true": 3}}
+    for false in (False, "false"):
+        assert ids(db.search("dated", "*:*", drilldown=[["dated", false]])) == ["dan"]
+    assert len(ids(db.search("dated", "*:*", drilldown=[["dated", True]]))) == 3
+
+
 def test_ranges_are_counted(db):
     ranges = {"year": {"old": "[-100 TO 2001}", "new": "[2001 TO Infinity]"}}
     assert db.search("d/i", "*:*", ranges=ranges)["ranges"] == {"year": {"old": 1, "new": 2}}
@@ -247,6 +257,23 @@ def test_a_bookmark_of_another_sort_is_refused(db):
     bookmark = db.search("d/i", "*:*", sort="year", limit=1)["bookmark"]
     with pytest.raises(BadRequest, match="Invalid bookmark value"):
         db.search("d/i", "*:*", bookmark=bookmark)
+
+
+@pytest.mark.parametrize("place", [[{"a": 1}, 3], [1.0, 2**63], [True, 3], [1.0], []])
+def test_a_bookmark_of_a_place_that_is_none_is_refused(db, place):
+    bookmark = urlsafe_b64encode(orjson.dumps([1, [[None, False, False]], place])).decode()
+    with pytest.raises(BadRequest, match="Invalid bookmark value"):
+        db.search("d/i", "*:*", bookmark=bookmark)
+
+
+def test_a_number_beyond_all_doubles_is_not_indexed():
+    with Database() as db:
+        db.bulk_docs([{"_id": "a", "n": 10**400, "text": "fox"}, {"_id": "b", "n": 5, "text": "fox"}])
+        db.text_index("all", ["n", "text"])
+        db.create_index(type="text")
+        assert ids(db.search("all", "text:fox")) == ["a", "b"]
+        assert ids(db.search("all", "n:[* TO *]")) == ["b"]
+        assert len(db.find({"$text": "fox"})["docs"]) == 2
 
 
 @pytest.mark.parametrize("name", ["d/nosuch", "x/i", "nosuch", ("d", "nosuch")])

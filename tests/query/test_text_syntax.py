@@ -31,6 +31,14 @@ def word(text, field="default", **options):
         ("+a -b c", Clauses((word("a"),), (word("c"),), (word("b"),))),
         ("a AND NOT b", Clauses(must=(word("a"),), must_not=(word("b"),))),
         ("a !b", Clauses(should=(word("a"),), must_not=(word("b"),))),
+        ("a!b", Clauses(should=(word("a"),), must_not=(word("b"),))),
+        ('"a"&&"b"', Clauses(must=(word("a"), word("b")))),
+        ("tag:a&&b", word("a&&b", "tag")),
+        ("tag:a||b", word("a||b", "tag")),
+        ("'a'", word("a")),
+        ("a !'b", Clauses(should=(word("a"),), must_not=(word("b"),))),
+        ("tag:'t*", word("'t", "tag", prefix=True)),
+        ("tag:['a TO 'z]", Between("tag", "'a", "'z")),
         ("title:fox^2.5", word("fox", "title", weight=2.5)),
         ("(a b)^2", Clauses(should=(word("a", weight=2.0), word("b", weight=2.0)))),
         ("title:(a AND b)", Clauses(must=(word("a", "title"), word("b", "title")))),
@@ -59,6 +67,10 @@ def word(text, field="default", **options):
         ("n:[* TO *]", word("", "n", prefix=True)),
         ("roam~1", Terms("default", "", near="roam", edits=1)),
         ("roam~", Terms("default", "", near="roam", edits=2)),
+        ("fox~", Terms("default", "", near="fox", edits=2)),
+        ("a - b", Clauses(should=(word("a"), word("b")))),
+        ("+ (- a)", word("a")),
+        ("tag:(a + b)", Clauses(should=(word("a", "tag"), word("+", "tag"), word("b", "tag")))),
         ("roam~0.8", word("roam")),
         ("...", Clauses()),
         ("a ...", word("a")),
@@ -88,6 +100,7 @@ def pattern_of(text):
         ("*fox*", ["fox", "foxes", "a fox"], ["fo"]),
         (r"a\**b", ["a*b", "a*xb"], ["ab"]),
         ("/j[ao]n.*/", ["jan", "jonas"], ["jen"]),
+        ("/a&&b|c!d|'e/", ["a&&b", "c!d", "'e"], ["aANDb"]),
     ],
 )
 def test_a_wildcard_matches_whole_terms(text, matching, others):
@@ -112,6 +125,8 @@ def test_many_stars_take_no_more_time():
         ("fox^.", "a number after ^ or ~ is none"),
         ("/a(/", "missing ) at position 2"),
         ("(" * 150 + "a" + ")" * 150, "nests too deeply"),
+        ("n:-5", "'n' must be followed by a value"),
+        ("time:12:30", "'time' must be followed by a value"),
     ],
 )
 def test_an_error_shows_the_place(text, place):
@@ -134,5 +149,5 @@ def test_a_query_that_is_no_text_is_refused():
 
 def test_without_luqum_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "luqum.thread", None)
-    with pytest.raises(MissingExtra, match=r"pip install couchette\[search\]"):
+    with pytest.raises(MissingExtra, match=r"pip install 'couchette\[search\]'"):
         read_query("a", ANALYZERS)

@@ -31,6 +31,12 @@ def ids(answer):
 # -- Rows -----------------------------------------------------------------------------------------
 
 
+def test_what_a_document_emits_under_one_key_is_listed_by_value(db):
+    values = ["b", [1], 2, {"x": 1}, None, 10, "a", True, 1.5]
+    rows = db.query(lambda doc: [("k", value) for value in values] if doc["_id"] == "d0" else [])["rows"]
+    assert [row["value"] for row in rows] == [1.5, 2, 10, None, True, {"x": 1}, [1], "a", "b"]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -117,6 +123,11 @@ def test_values_of_any_size_and_integers_of_any_length_come_back_exactly(db):
         db.put({**db.get("d3"), "k": "z"})
 
 
+def test_a_value_whose_rev_is_none_links_to_no_document(db):
+    rows = db.query(lambda doc: [(None, {"_id": "d0", "_rev": "yesterday"})], include_docs=True, limit=2)["rows"]
+    assert [row["doc"] for row in rows] == [None, None]
+
+
 # -- Reducing -------------------------------------------------------------------------------------
 
 
@@ -154,7 +165,7 @@ def test_a_large_group_is_reduced_by_its_partial_results(monkeypatch):
     ("options", "reason"),
     [
         ({"include_docs": True}, "`include_docs` is invalid for reduce"),
-        ({"keys": ["a"]}, "Multi-key fetches for reduce views must use `group=true`"),
+        ({"keys": ["a", "b"]}, "Multi-key fetches for reduce views must use `group=true`"),
         ({"reduce": False, "group": True}, "Invalid use of grouping on a map view."),
         ({"start_key": "b", "end_key": "a"}, "No rows can match your key range, reverse your start_key and end_key"),
         ({"limit": -1}, 'Invalid value for positive integer: "-1"'),
@@ -168,6 +179,11 @@ def test_wrong_options_are_refused_in_couchdbs_words(db, options, reason):
     with pytest.raises(QueryParseError) as caught:
         db.query("by_k", **options)
     assert caught.value.reason.startswith(reason)
+
+
+def test_a_document_id_that_no_file_can_hold_is_refused(db):
+    with pytest.raises(BadRequest, match="lone surrogate"):
+        db.query("by_k", reduce=False, start_key="a", start_key_doc_id="\ud800")
 
 
 # -- Following the database -----------------------------------------------------------------------

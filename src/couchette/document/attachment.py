@@ -20,6 +20,7 @@ from couchette.limits import SQLITE_INT_MAX
 
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "application/xml")
 DEFAULT_TYPE = "application/octet-stream"
+_WHITESPACE = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,9 +271,18 @@ def _parse_content(name: str, member: Mapping[str, Any], revpos: int | None, doc
             f"data of {doc_id!r} is {type(data).__name__}; give bytes or base64 text, or a stub.",
         )
     try:
-        return content(name, b64decode(data, validate=True), kind, revpos=revpos)
+        return content(name, _decoded(data), kind, revpos=revpos)
     except (binascii.Error, ValueError) as exc:
         raise BadRequest(f"Invalid attachment data for {name}", "data is not base64 text.") from exc
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64 text, which may be broken into lines. Raises ValueError."""
+    if any(space in text for space in _WHITESPACE):
+        text = "".join(text.split())
+    if len(text) % 4:
+        raise ValueError("It has no multiple of four characters.")
+    return b64decode(text, validate=True)
 
 
 def check_size(name: str, data: Any, limit: int) -> None:

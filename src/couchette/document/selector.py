@@ -78,6 +78,10 @@ def _compile(condition: Any, path: str, negated: bool, depth: int) -> Matcher:
     if name == "$exists":
         _require(isinstance(argument, bool), name, argument)
         return _exists(path, argument ^ negated)
+    if path == "_id" and name in ("$in", "$nin") and isinstance(argument, list) and argument:
+        holds = (name == "$in") ^ negated
+        parts = [_compile({"$eq": one}, path, not holds, depth + 1) for one in argument]
+        return _any(parts) if holds else _all(parts)
     if path == "_id" and name in _RAW and isinstance(argument, str):
         return _at(path, _RAW[name](argument), negated)
     return _at(path, _operator(name, argument), negated)

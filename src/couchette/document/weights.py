@@ -215,29 +215,29 @@ class _Table(dict[str, Levels]):
 
     def _pieces(self, text: str) -> Iterator[str]:
         """The characters and contractions of a text: the longest at each place (UTS 10, S2.1)."""
-        chars = [part for char in text for part in _decomposed(char)]
-        at = 0
-        while at < len(chars):
-            piece = chars[at]
+        # The next one last: a list is shortened there, and nowhere else without moving the rest of it.
+        chars = [part for char in reversed(text) for part in reversed(_decomposed(char))]
+        while chars:
+            piece = chars.pop()
             longest = self._longest.get(piece, 1)
-            for end in range(min(at + longest, len(chars)), at + 1, -1):
-                if (joined := "".join(chars[at:end])) in self._elements:
+            for more in range(min(longest - 1, len(chars)), 0, -1):
+                if (joined := piece + "".join(chars[: -more - 1 : -1])) in self._elements:
                     piece = joined
+                    del chars[-more:]
                     break
-            at += len(piece)
             if longest > 1:
-                piece = self._with_marks(piece, chars, at)
+                piece = self._with_marks(piece, chars)
             yield piece
 
-    def _with_marks(self, piece: str, chars: list[str], at: int) -> str:
+    def _with_marks(self, piece: str, chars: list[str]) -> str:
         """Take further marks of `piece` out of those that follow it, over marks that do not block them."""
-        highest = 0
-        while at < len(chars) and (combining := unicodedata.combining(chars[at])):
+        highest, at = 0, -1
+        while at >= -len(chars) and (combining := unicodedata.combining(chars[at])):
             if combining > highest and piece + chars[at] in self._elements:
                 piece += chars.pop(at)
             else:
                 highest = max(highest, combining)
-                at += 1
+                at -= 1
         return piece
 
 

@@ -208,7 +208,7 @@ def _import_quickjs() -> ModuleType:
     except ImportError as exc:
         raise MissingExtra(
             "Design functions in JavaScript need quickjs-ng.",
-            "Run `pip install couchette[js]`, or use Python functions.",
+            "Run `pip install 'couchette[js]'`, or use Python functions.",
         ) from exc
     return _quickjs  # type: ignore[no-any-return]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from couchette import jsonio
@@ -68,6 +69,10 @@ class Sum(Builtin):
 
     def rereduce(self, values: list[Any]) -> Any:
         """The sum of values or sums, or CouchDB's error object."""
+        with _doubles("_sum"):
+            return self._sum(values)
+
+    def _sum(self, values: list[Any]) -> Any:
         if _NUMBERS.issuperset(map(type, values)):
             return _finite("_sum", functools.reduce(operator.add, values, 0))
         total: Any = 0
@@ -98,7 +103,8 @@ class Stats(Builtin):
     def rereduce(self, values: list[Any]) -> Any:
         """The statistics of values or of statistics. Raises FunctionFailed ``invalid_value`` for any other value."""
         first, *rest = values
-        return functools.reduce(_add_stats, rest, _stats(first))
+        with _doubles("_stats"):
+            return functools.reduce(_add_stats, rest, _stats(first))
 
 
 class First(Builtin):
@@ -302,5 +308,18 @@ def _shown(value: Any) -> str:
 def _finite(name: str, number: Any) -> Any:
     """The number, unless it left what a double holds: Erlang's arithmetic ends there, and so does JSON."""
     if number - number:
-        raise FunctionFailed("badarith", f"{name} left the range of a double.", error="badarith")
+        raise _too_large(name)
     return number
+
+
+@contextmanager
+def _doubles(name: str) -> Iterator[None]:
+    """Arithmetic in which an integer meets a double that cannot hold it ends as any other that leaves their range."""
+    try:
+        yield
+    except OverflowError as exc:
+        raise _too_large(name) from exc
+
+
+def _too_large(name: str) -> FunctionFailed:
+    return FunctionFailed("badarith", f"{name} left the range of a double.", error="badarith")

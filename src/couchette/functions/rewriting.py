@@ -42,7 +42,7 @@ def parse_rules(rules: Sequence[Any]) -> list[Rule]:
     """The rules of a design document's ``rewrites`` array.
 
     Raises FunctionFailed, for all of them as soon as one is wrong: ``insecure_rewrite_rule`` for a path that climbs
-    out of the database, ``invalid_rewrite_target`` for a rule without ``to``.
+    out of the database, ``invalid_rewrite_target`` for a rule without ``to``, ``invalid_rewrite_rule`` for wrong types.
     """
     return [_parse_rule(rule) for rule in rules if isinstance(rule, Mapping)]
 
@@ -85,13 +85,16 @@ def rewrite_path(
 def _parse_rule(rule: Mapping[str, Any]) -> Rule:
     if not isinstance(rule.get("to"), str):
         raise FunctionFailed("invalid_rewrite_target", f"A rule needs a `to`: {rule!r}.", error="error")
-    method = rule.get("method", "*")
+    method, source = rule.get("method", "*"), rule.get("from", "*")
+    query, formats = rule.get("query", {}), rule.get("formats", {})
+    if not (isinstance(source, str) and isinstance(query, Mapping) and isinstance(formats, Mapping)):
+        raise FunctionFailed("invalid_rewrite_rule", f"A member has the wrong type: {rule!r}.", error="error")
     return Rule(
         method=None if method == "*" else method,
-        source=_parse_path(rule.get("from", "*")),
+        source=_parse_path(source),
         target=_parse_path(rule["to"]),
-        query=rule.get("query", {}),
-        formats=rule.get("formats", {}),
+        query=query,
+        formats=formats,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from couchette import jsonio
 from couchette.errors import BadRequest
-from couchette.functions.engine import Engine, Limits, log
+from couchette.functions.engine import Engine, log
 from couchette.functions.protocols import Reducer
 from couchette.functions.reducers import builtin, overflow_reason
 from couchette.limits import REDUCE_LIMIT_BYTES
@@ -59,10 +59,10 @@ class Scripted:
 class JavaScriptReducer(Scripted):
     """A reduce function in JavaScript, on an engine of its own or on one that is given and shared."""
 
-    def __init__(self, source: str, *, engine: Engine | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, source: str, *, engine: Engine | None = None) -> None:
         self._source = source
         self._own = engine is None
-        self._engine = engine or Engine(limits=limits)
+        self._engine = engine or Engine()
 
     def close(self) -> None:
         """End the engine's thread, if it is this reducer's own."""
@@ -91,7 +91,7 @@ class PythonReducer(Scripted):
         return result
 
 
-def reducer(source: str | PythonReduce, *, engine: Engine | None = None, limits: Limits | None = None) -> Reducer:
+def reducer(source: str | PythonReduce, *, engine: Engine | None = None) -> Reducer:
     """The reducer of a view: a built-in's name (``_sum``), JavaScript source, or a Python function.
 
     Args:
@@ -103,7 +103,7 @@ def reducer(source: str | PythonReduce, *, engine: Engine | None = None, limits:
         BadRequest: ``invalid_design_doc``, an unknown built-in; or ``source`` is neither text nor a function.
     """
     if isinstance(source, str):
-        return builtin(source) if source.startswith("_") else JavaScriptReducer(source, engine=engine, limits=limits)
+        return builtin(source) if source.startswith("_") else JavaScriptReducer(source, engine=engine)
     if callable(source):
         return PythonReducer(source)
     raise BadRequest("A reduce function is a string or a Python function.", f"It is of type {type(source).__name__}.")

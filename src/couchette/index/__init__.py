@@ -6,7 +6,7 @@ run no functions of users and never wait. :mod:`couchette.query.catching_up` dri
 * :func:`open_group` makes an index, known by its signature (:mod:`couchette.index.groups`);
 * :func:`read_batch` reads the next changes, :func:`rows_of` makes rows of what the functions emitted for them, and
   :func:`write_batch` stores those if the index still stands where the batch began;
-* :func:`scan` and :func:`select` read the rows of spans (:mod:`couchette.index.spans`), and :class:`Offsets` tells how
+* :func:`select` reads the rows of spans (:mod:`couchette.index.spans`), and :class:`Offsets` tells how
   many come before one;
 * :mod:`couchette.index.reductions` keeps partial results of reduce functions;
 * text indexes are groups with other tables: :mod:`couchette.index.text_rows` keeps them, and
@@ -32,7 +32,7 @@ from couchette.index.groups import (
 from couchette.index.offsets import Offsets
 from couchette.index.reductions import Rows, cover, read_stale, write_values
 from couchette.index.rows import key_function, rows_of, write_batch
-from couchette.index.scanning import count, json_value, rows_of_ids, scan, select, whole
+from couchette.index.scanning import count, json_value, rows_of_ids, select, whole
 from couchette.index.spans import Point, Span, after, before, span_of_key, span_of_prefix
 from couchette.index.verify import verify
 
@@ -63,7 +63,6 @@ __all__ = [
     "read_stale",
     "rows_of",
     "rows_of_ids",
-    "scan",
     "select",
     "signature_of",
     "size_of",

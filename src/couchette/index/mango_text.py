@@ -28,7 +28,7 @@ from couchette.index.mango_rows import Connection, Found
 from couchette.index.text_analysis import Analyzers, read_analyzers
 from couchette.index.text_rows import Indexed
 from couchette.index.text_scanning import Match
-from couchette.limits import TEXT_TERM_CHARS
+from couchette.limits import SQLITE_INT_MAX, TEXT_TERM_CHARS
 
 Doc = dict[str, Any]
 
@@ -233,6 +233,6 @@ def found_documents(conn: Connection, num: int, matches: Sequence[Match]) -> Ite
 def place_of(k: bytes) -> list[Any]:
     """What a match was sorted by, and its number. Raises ValueError for bytes that tell none."""
     place = orjson.loads(k)
-    if not (isinstance(place, list) and [type(part) for part in place] == [float, int]):
+    if not (isinstance(place, list) and [type(part) for part in place] == [float, int] and place[1] <= SQLITE_INT_MAX):
         raise ValueError(k)
     return place

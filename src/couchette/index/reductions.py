@@ -126,11 +126,11 @@ def _node_at(conn: apsw.Connection, table: str, level: int, place: Point, relati
 # -- Computing ------------------------------------------------------------------------------------
 
 
-def read_stale(conn: apsw.Connection, num: int, view: int, limit: int = INDEX_STALE_NODES) -> list[Stale]:
+def read_stale(conn: apsw.Connection, num: int, view: int) -> list[Stale]:
     """The next stale nodes, lowest level first, so that what one needs of the others comes before it."""
     table = f"reduction_{num}_{view}"
     sql = f"SELECT level, k, id, n FROM {table} WHERE value IS NULL ORDER BY level LIMIT ?"
-    found: list[Any] = conn.execute(sql, (limit,)).fetchall()
+    found: list[Any] = conn.execute(sql, (INDEX_STALE_NODES,)).fetchall()
     stale = []
     for level, k, doc_id, n in found:
         start = (k, doc_id, n)

@@ -65,9 +65,13 @@ def rows_of(group: Group, batch: Batch, emitted: Emitted) -> list[list[IndexRow]
         for doc_id, of_views in zip(batch.doc_ids, emitted, strict=True):
             pairs = of_views[at]
             try:
+                of_doc = [(to_bytes(key), key, value) for key, value in pairs]
+                if len(of_doc) > 1 and len({k for k, _, _ in of_doc}) < len(of_doc):
+                    # CouchDB and PouchDB list what a document emits under one key by value.
+                    of_doc.sort(key=lambda row: raw_key(row[2]))
                 rows += [
-                    (to_bytes(key), doc_id, n, json_text(key), None if value is None else json_text(value))
-                    for n, (key, value) in enumerate(pairs)
+                    (k, doc_id, n, json_text(key), None if value is None else json_text(value))
+                    for n, (k, key, value) in enumerate(of_doc)
                 ]
             except CouchetteError as exc:
                 logger.warning("document %r is not in view %d of %s: %s", doc_id, at, group.owner or "a query", exc)

@@ -5,7 +5,7 @@ What the columns hold is told in :mod:`couchette.index.rows`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -103,27 +103,6 @@ def _places(span: Span) -> list[Any]:
         if point is not None:
             places += point[:1] if point[1] == "" and point[2] == -1 else point
     return places
-
-
-def scan(
-    conn: apsw.Connection,
-    num: int,
-    view: int,
-    spans: Iterable[Span] = (Span(),),
-    *,
-    descending: bool = False,
-) -> Iterator[tuple[bytes, str, Any, Any]]:
-    """The rows of some spans, one span after the other: ``(k, id, key, value)``, read as the caller goes on.
-
-    Close the iterator when leaving it early: a statement under way keeps its snapshot alive.
-    """
-    for span in spans:
-        cursor = select(conn, num, view, span, columns="k, id, key, value", descending=descending)
-        try:
-            for k, doc_id, key, value in cursor:
-                yield k, doc_id, json_value(key), json_value(whole(conn, num, value))
-        finally:
-            cursor.close()
 
 
 def whole(conn: apsw.Connection, num: int, value: Any) -> Json | None:

@@ -159,6 +159,6 @@ def _import_stemmers() -> ModuleType:
     try:
         import Stemmer
     except ImportError as exc:
-        hint = "Run `pip install couchette[search]`, or use the standard analyzer."
+        hint = "Run `pip install 'couchette[search]'`, or use the standard analyzer."
         raise MissingExtra("Analyzers by language need pystemmer.", hint) from exc
     return Stemmer  # type: ignore[no-any-return]

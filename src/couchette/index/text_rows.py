@@ -53,7 +53,7 @@ class TextRow:
         """Take in one value of a field. Raises BadRequest."""
         if type(value) is bool:
             value = "true" if value else "false"
-        if type(value) is not str and not math.isfinite(value):
+        if type(value) is not str and not _is_double(value):
             return
         if options is not None and not isinstance(options, dict):
             raise BadRequest("The options of a field must be an object.", f"{name!r} got {options!r}.")
@@ -80,6 +80,14 @@ class TextRow:
         """The row of ``text_<n>_doc``: objects as JSON, empty ones as NULL."""
         members = [getattr(self, name) for name in _MEMBERS]
         return (self.num, self.id, *(jsonio.dumps(member).decode() if member else None for member in members))
+
+
+def _is_double(number: float) -> bool:
+    """Whether a number has a place in the index: integers in documents may be larger than any double."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _is_on(option: Any) -> bool:

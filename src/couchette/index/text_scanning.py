@@ -146,4 +146,5 @@ def with_facet(matcher: Matcher, field: str, values: Sequence[Any]) -> Select:
     """The condition that a document has one of some values of a facet."""
     sql = f"""@row IN (SELECT d.num FROM {matcher.table}_doc AS d JOIN json_each(d.facets, ?) AS j
         WHERE CAST(j.value AS TEXT) IN (SELECT CAST(value AS TEXT) FROM json_each(?)))"""
-    return Select(sql, (path_of(field), jsonio.dumps(list(values)).decode()))
+    texts = [str(value).lower() if isinstance(value, bool) else value for value in values]  # As they are indexed.
+    return Select(sql, (path_of(field), jsonio.dumps(texts).decode()))

@@ -85,7 +85,7 @@ def find(pool: Pool, options: FindOptions, *, strict: bool = True) -> Doc:
     catalog = read_catalog(pool)
     plan = make_plan(catalog.indexes, options, strict=strict, prefer=place.source if place else None)
     if plan.is_empty:
-        return {"docs": []} if strict else {"docs": [], "bookmark": NO_BOOKMARK}
+        return {"docs": []} if strict else answer(options, replace(plan, warnings=[]), [], Counts())
     if options.judged:
         plan = replace(plan, reads=plan.reads._replace(exact=False))
     check_place(options, plan, place)

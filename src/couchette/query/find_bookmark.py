@@ -45,10 +45,11 @@ def read_bookmark(text: str) -> Place:
     """What a bookmark says. Raises BadRequest for a text that is none."""
     try:
         version, source, key, doc_id = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if version != _VERSION or not isinstance(doc_id, str) or len(source) not in (2, len(_SORTED)):
+        place = None if source == _SORTED else (source[0], source[1])
+        if version != _VERSION or not all(isinstance(name, str) for name in (doc_id, *(place or ()))):
             raise ValueError(text)
-        return Place(None if source == _SORTED else (str(source[0]), str(source[1])), bytes.fromhex(key), doc_id)
-    except (ValueError, TypeError, binascii.Error) as exc:
+        return Place(place, bytes.fromhex(key), doc_id)
+    except (ValueError, TypeError, LookupError, binascii.Error) as exc:
         raise invalid_bookmark(text, "Give the `bookmark` of an earlier answer, or none.") from exc
 
 

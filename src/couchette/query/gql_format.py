@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import MAX_PREC, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final
 
 from couchette import jsonio
@@ -34,7 +34,7 @@ _MONTHS: Final = [
     "December",
 ]
 _DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_CONTEXT: Final = Context(prec=1000, rounding=ROUND_HALF_EVEN)
+_CONTEXT: Final = Context(prec=MAX_PREC, rounding=ROUND_HALF_EVEN)
 
 Formatter = Callable[[Any], str]
 

@@ -158,7 +158,7 @@ def _parser() -> tuple[Any, Any]:
     try:
         import lark
     except ImportError as exc:
-        raise MissingExtra("GQL needs lark.", "Run `pip install couchette[gql]`.") from exc
+        raise MissingExtra("GQL needs lark.", "Run `pip install 'couchette[gql]'`.") from exc
     return lark, lark.Lark(_GRAMMAR, parser="lalr", start="query", transformer=_Reader())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from couchette import jsonio
 from couchette.errors import QueryParseError
 from couchette.index import Span, after, before, span_of_key
 from couchette.store import UNSET
@@ -57,6 +58,7 @@ class ViewQuery:
         for name, doc_id in (("startkey_docid", self.start_key_doc_id), ("endkey_docid", self.end_key_doc_id)):
             if doc_id is not None and not isinstance(doc_id, str):
                 raise QueryParseError(f"`{name}` must be a string.", f"Got {doc_id!r}.")
+            jsonio.dumps(doc_id)  # It may be no text that a file could hold.
         if self.keys is not None and (isinstance(self.keys, (str, bytes)) or not isinstance(self.keys, Sequence)):
             raise QueryParseError("`keys` must be an array of strings.", f"Got {self.keys!r}.")
         if self.reduce and not has_reduce:
@@ -69,7 +71,7 @@ class ViewQuery:
     def _check_reduce(self) -> None:
         if self.include_docs:
             raise QueryParseError("`include_docs` is invalid for reduce", "Give `reduce=False` too, for the rows.")
-        if self.keys is not None and self.level is not None:
+        if self.keys is not None and len(self.keys) != 1 and self.level is not None:
             reason = "Multi-key fetches for reduce views must use `group=true`"
             raise QueryParseError(reason, "Each of the keys has a value of its own then.")
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from couchette import index
+from couchette.errors import InvalidRev
 from couchette.index import Span
 from couchette.index.scanning import TEXT, VALUES, json_values
 from couchette.query.options import ViewQuery
@@ -161,7 +162,7 @@ def add_docs(conn: Any, rows: Sequence[Doc], query: ViewQuery, room: int | None 
         winner = winners.get(doc_id) if isinstance(doc_id, str) else None
         stored = winner
         if winner is not None and isinstance(rev, str):
-            stored = stored_row(conn, winner, rev)
+            stored = _revision(conn, winner, rev)
         if winner is None or stored is None or (stored.deleted and rev is None):
             row["doc"] = None
         else:
@@ -183,6 +184,14 @@ def _named(row: Doc) -> tuple[Any, Any]:
     if not isinstance(value, dict):
         return row["id"], None
     return value.get("_id", row["id"]), value.get("_rev")
+
+
+def _revision(conn: Any, winner: Row, rev: str) -> Row | None:
+    """A revision of a document; what a function emitted may be none."""
+    try:
+        return stored_row(conn, winner, rev)
+    except InvalidRev:
+        return None
 
 
 def _doc(conn: Any, row: Row, view: View) -> Doc:

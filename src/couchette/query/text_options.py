@@ -94,13 +94,20 @@ def read_bookmark(text: str, order: Sequence[Sorting]) -> list[Any]:
     """What a bookmark says. Raises BadRequest for a text that is none, or one of another sort."""
     try:
         version, sort, values = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if version != _VERSION or type(values[-1]) is not int:
+        if version != _VERSION or type(values[-1]) is not int or not all(map(_is_sortable, values)):
             raise ValueError(text)
     except (ValueError, TypeError, IndexError, binascii.Error) as exc:
         raise invalid_bookmark(text, "Give the `bookmark` of an earlier answer, or none.") from exc
     if sort != _shown(order) or len(values) != len(order) + 1:
         raise invalid_bookmark(text, "It is of a search with another sort.")
     return list(values)
+
+
+def _is_sortable(value: Any) -> bool:
+    """Whether it is what a row may be sorted by."""
+    if type(value) is int:
+        return -(1 << 63) <= value < 1 << 63
+    return value is None or type(value) in (str, float)
 
 
 def _shown(order: Sequence[Sorting]) -> list[list[Any]]:

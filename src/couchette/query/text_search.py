@@ -222,10 +222,6 @@ class _Search:
             }
         return answer
 
-    def _count(self, conn: Any, matcher: Matcher, expression: Expression) -> int:
-        """How many of the matches are in a range."""
-        return count_matches(conn, matcher.also(matcher.condition(expression)))
-
     def _rows(self, conn: Any, table: str, matches: Sequence[Match], expression: Expression) -> list[Doc]:
         query = self.query
         known = read_documents(conn, table, [num for num, _ in matches])

@@ -22,13 +22,22 @@ from couchette.limits import TEXT_NESTING_MAX, TEXT_QUERY_CHARS
 
 DEFAULT_FIELD: Final = "default"
 
-_SIGNS: Final = re.compile(r'"(?:\\.|[^"\\])*"|\\.|&&|\|\||!(?=[\w("])', re.DOTALL)
-_WORDS_FOR_SIGNS: Final = {"&&": "AND", "||": "OR", "!": "NOT "}
+_SIGNS: Final = re.compile(
+    r"""
+    "(?:\\.|[^"\\])*" | \\. | (?<![^\s(:+\-!])/(?:\\.|[^/\\])*/  # what stays as it is: phrases, escapes, patterns
+    | (?<![^\s()"])(?:&&|\|\|)(?![^\s()"])  # within a word they are part of it
+    | !(?=[\w("'])
+    | (?<![^\s(])[-+](?=\s)  # before a space they are words
+    | (?<!\w)'  # luqum lets no word begin so
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_FOR_SIGNS: Final = {"&&": " AND ", "||": " OR ", "!": " NOT ", "-": r"\-", "+": r"\+", "'": r"\'"}
 _POSITION: Final = re.compile(r"at position (\d+)")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _WILDCARD: Final = re.compile(r"\\(.)|([*?])|([^\\*?]+)|\\$", re.DOTALL)
 _EDITS_MAX: Final = 2
-"""As in Lucene: with three edits short words come from nearly all others."""
+"""As in Lucene, where it is also what ``~`` alone means: with three edits short words come from nearly all others."""
 
 
 def read_query(text: str, analyzers: Analyzers, fields: Sequence[str] = (DEFAULT_FIELD,)) -> Expression:
@@ -45,7 +54,7 @@ def read_query(text: str, analyzers: Analyzers, fields: Sequence[str] = (DEFAULT
 
 
 def _parse(luqum: ModuleType, text: str) -> Any:
-    prepared = _SIGNS.sub(lambda found: _WORDS_FOR_SIGNS.get(found[0], found[0]), text)
+    prepared = _SIGNS.sub(lambda found: _FOR_SIGNS.get(found[0], found[0]), text)
     try:
         return luqum.thread.parse(prepared)
     except (ValueError, ArithmeticError) as exc:
@@ -71,7 +80,7 @@ def _parser() -> ModuleType:
         import luqum.thread
         import luqum.tree
     except ImportError as exc:
-        raise MissingExtra("Search queries need luqum.", "Run `pip install couchette[search]`.") from exc
+        raise MissingExtra("Search queries need luqum.", "Run `pip install 'couchette[search]'`.") from exc
     return luqum  # type: ignore[no-any-return]
 
 
@@ -92,6 +101,9 @@ class _Reader:
                 name = _unescape(node.name)
                 if name == "*" and str(node.expr).strip() == "*":
                     return Everything()
+                if isinstance(node.expr, tree.Not | tree.Prohibit | tree.Plus | tree.SearchField):
+                    hint = r"A sign stands before the field, -n:5; of a value it is escaped, n:\-5, and so is a colon."
+                    raise BadRequest(f"Cannot parse the query: {name!r:.80} must be followed by a value.", hint)
                 return self.read(node.expr, (check_field(name),), weight, depth + 1)
             case tree.Group() | tree.FieldGroup() | tree.Plus():
                 return self.read(node.children[0], fields, weight, depth + 1)
@@ -141,7 +153,8 @@ class _Reader:
             case tree.Phrase():
                 return self._words(field, _unescape(node.value[1:-1]), weight)
             case tree.Fuzzy():
-                return self._fuzzy(field, _unescape(node.term.value), float(node.degree), weight)
+                degree = _EDITS_MAX if str(node).endswith("~") else float(node.degree)
+                return self._fuzzy(field, _unescape(node.term.value), degree, weight)
             case tree.Regex():
                 return _regex(field, node.value[1:-1], weight)
         return self._word(field, node.value, weight)

@@ -238,6 +238,9 @@ class Live:
         with suppress(Exception):
             await self.run()
 
+    def __repr__(self) -> str:
+        return f"<couchette live replication, {' and '.join(way.tracker.status.state for way in self._ways)}>"
+
     # -- What a program asks and says -----------------------------------------------------------------
 
     def cancel(self) -> None:

@@ -65,7 +65,7 @@ class ReplicationResult:
     missing_checked: int
     missing_found: int
     errors: Sequence[Mapping[str, Any]] = field(default=())
-    history: Sequence[Mapping[str, Any]] = field(default=())
+    history: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     refused: Sequence[Mapping[str, Any]] = field(default=())
     would_move: Sequence[Mapping[str, Any]] = field(default=())
 
