@@ -233,10 +233,12 @@ def test_changes_until_now_are_events_and_a_promise(async_env, settled):
     changes = db.changes().on("change", lambda change: seen.append(change.id))
     result = settled(changes)
     assert seen == [row.id for row in result.results] == ["x", "y"]
+    assert settled(db.changes(onChange=lambda change: seen.append(change.id), return_docs=False)).results == []
+    assert seen == ["x", "y", "x", "y"]
     cancelled = db.changes(onChange=seen.append)
     cancelled.cancel()
     assert settled(cancelled) == {"status": "cancelled"}
-    assert len(seen) == 2
+    assert len(seen) == 4
 
 
 def test_plugins_work_in_this_api_too(async_env, settled):

@@ -75,6 +75,8 @@ def test_a_result_can_be_changed_and_put_again(pouch):
         (lambda db: db.remove("nope", "1-abc"), 404, "not_found", "missing"),
         (lambda db: db.remove({}), 404, "not_found", "missing"),
         (lambda db: db.remove("a"), 404, "not_found", "missing"),
+        (lambda db: db.remove({"_id": "nope"}), 404, "not_found", "missing"),
+        (lambda db: db.remove({"_id": "a"}), 409, "conflict", "Document update conflict"),
         (lambda db: db.getAttachment("a", "b"), 404, "not_found", "missing"),
         (lambda db: db.getAttachment("nope", "b"), 404, "not_found", "missing"),
         (lambda db: db.putAttachment("z", "b", "%%%", "text/plain"), 500, "badarg", "Some query argument is invalid"),
@@ -85,6 +87,7 @@ def test_a_result_can_be_changed_and_put_again(pouch):
         (lambda db: db.find({}), 400, "bad_request", "you must provide a selector to find()"),
         (lambda db: db.purge("a", "1-aa"), 404, "not_found", "missing"),
         (lambda db: db.changes(filter="no/filter"), 404, "not_found", "missing"),
+        (lambda db: db.changes(filter="_view"), 400, "bad_request", "`view` filter parameter is not provided."),
     ],
 )
 def test_errors_are_pouchdbs(pouch, call, status, name, message):
@@ -130,8 +133,14 @@ def test_attachments_are_bytes_in_the_order_of_arguments_of_the_package(pouch):
     assert pouch.get_attachment("doc", "b.txt", rev=rev).data == b"Hi"
     shown = pouch.get("doc", attachments=True, binary=True)
     assert shown._attachments["a.txt"].data == b"Hello"
-    row = pouch.allDocs(include_docs=True, attachments=True, binary=True).rows[0]
-    assert row.doc._attachments["b.txt"].data == b"Hi"
+    whole = {"include_docs": True, "attachments": True}
+    for answer in (pouch.allDocs, lambda **asked: pouch.query(lambda doc: [(1, None)], **asked)):
+        assert answer(**whole, binary=True).rows[0].doc._attachments["b.txt"].data == b"Hi"
+        assert answer(**whole, binary=False).rows[0].doc._attachments["b.txt"].data == "SGk="
+    for binary, data in ((True, b"Hi"), (False, "SGk=")):
+        [change] = pouch.changes(**whole, binary=binary).results
+        assert change.doc._attachments["b.txt"].data == data
+        assert pouch.get("doc", attachments=True, binary=binary)._attachments["b.txt"].data == data
     assert pouch.removeAttachment("doc", "nope", rev) is None
     assert pouch.remove_attachment("doc", "a.txt", rev).rev.startswith("3-")
     with pytest.raises(PouchDBError, match="missing"):
@@ -217,6 +226,11 @@ def test_changes_until_now(pouch):
     assert [(row.seq, row.id) for row in answer.results] == [(2, "b"), (3, "c")]
     assert answer.last_seq == 3
     assert seen == answer.results
+    told: list[Any] = []
+    assert pouch.changes(since=1, onChange=told.append, return_docs=False) == {"results": [], "last_seq": 3}
+    assert told == seen
+    assert [row.seq for row in pouch.changes(seq_interval=2).results] == [1, 2, 3]
+    assert pouch.changes(descending=False, doc_ids=["a"]).last_seq == 3
     assert done == [(None, answer)]
     assert pouch.changes(descending=True, limit=1).last_seq == 3
     assert pouch.changes(docIds=["a"]).results[0].id == "a"
@@ -234,7 +248,8 @@ def test_changes_through_filters(pouch):
         return [row.id for row in pouch.changes(**options).results]
 
     assert ids(filter="f/kind", query_params={"kind": "b"}) == ["b"]
-    assert ids(filter="_view", view="f") == ["a", "b"]
+    assert ids(filter="_view", view="f") == ids(view="f/f") == ["a", "b"]
+    assert ids(filter="f/kind", view="f", query_params={"kind": "b"}) == ["b"]
     assert ids(filter=lambda doc: doc.get("kind") == "a") == ["a"]
     assert ids(filter=lambda doc, req: doc.get("kind") == req["query"]["k"], queryParams={"k": "b"}) == ["b"]
     assert ids(filter="_doc_ids", doc_ids=["b"]) == ["b"]
@@ -363,6 +378,21 @@ def test_plugins_are_written_in_python(env):
     for wrong in ({}, 5):
         with pytest.raises(pouchdb.EnvironmentError, match="expected an object or a function"):
             env.PouchDB.plugin(wrong)
+
+
+def test_options_of_a_local_database_are_kept(env):
+    db = env.PouchDB("small", auto_compaction=True, revs_limit=2)
+    revs = [db.put({"_id": "a"}, force=True).rev for _ in range(4)]
+    with pytest.raises(PouchDBError, match="missing"):
+        db.get("a", rev=revs[2])
+    assert len(db.get("a", revs=True)._revisions.ids) == 2
+    env["small"]["b"] = {}
+    first = env["small"].get("b")._rev
+    env["small"]["b"] = {}
+    with pytest.raises(PouchDBError, match="missing"):
+        env["small"].get("b", rev=first)
+    assert env.PouchDB("small", auto_compaction=False).put({"_id": "b"}, force=True).ok
+    assert env["small"].get("a", revs=True)._revisions.ids == db.get("a", revs=True)._revisions.ids
 
 
 def test_the_class_is_one_of_the_environment(env):

@@ -89,6 +89,7 @@ def test_stored_views_and_filters_run_on_the_server(remote):
     remote.update({"a": {"n": 1}, "b": {"n": 2}})
     assert [row.id for row in remote.query("d/n", startkey=2).rows] == ["b"]
     assert [row.id for row in remote.changes(filter="d/n", query_params={"n": 2}).results] == ["b"]
+    assert [row.id for row in remote.changes(filter="_design").results] == ["_design/d"]
 
 
 def test_functions_of_one_query_run_here(remote):

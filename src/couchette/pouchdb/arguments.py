@@ -62,6 +62,11 @@ def known(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: plain(asked[name]) for name in names if name in asked}
 
 
+def is_on(given: Mapping[str, Any], name: str) -> bool:
+    """Whether an option is given, and true."""
+    return bool(given) and bool(options(given).get(name))
+
+
 def document(doc: Any) -> Doc:
     """A document to be written: a dict, a result, or JSON text of one; it is not copied if it is plain already.
 

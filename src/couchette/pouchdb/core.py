@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from couchette import store
 from couchette.errors import BadRequest, DatabaseClosed
 from couchette.pouchdb.arguments import options as spelled
 from couchette.pouchdb.folders import Folder
@@ -140,7 +141,12 @@ class DatabaseCore:
             self.environment.on_servers.add(self)
             return self._remote()
         self.environment.folder.databases.add(self)
-        return self.environment.folder.open(self.name)
+        opened = self.environment.folder.open(self.name)
+        if "auto_compaction" in self.options:
+            opened._pool.write(store.write_auto_compaction, bool(self.options["auto_compaction"]))
+        if "revs_limit" in self.options:
+            opened.set_revs_limit(self.options["revs_limit"])
+        return opened
 
     @property
     def server(self) -> RemoteServer:

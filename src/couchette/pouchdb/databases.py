@@ -41,6 +41,8 @@ class AbstractPouchDB:
             name: any text, or a URL.
             auth: ``{"username": ..., "password": ...}`` for a server, where the URL does not say it.
             skip_setup: True not to create a server's database that is missing.
+            auto_compaction: whether a write drops the revision that it replaces; of local databases, and kept in them.
+            revs_limit: how many ancestors of a revision are known; likewise.
         """
         if self._environment_core is None:
             raise EnvironmentError("A database belongs to an environment: make it with `setup().PouchDB(name)`.")
@@ -140,9 +142,9 @@ class AbstractPouchDB:
         """The changes of the database, in their order; each is given to the option ``onChange``.
 
         With ``live`` or ``continuous`` those to come as well, until ``cancel()`` of what this returns. Options:
-        ``since``, ``limit``, ``descending``, ``include_docs``, ``conflicts``, ``attachments``, ``style``, ``doc_ids``,
-        ``selector``, ``filter`` (``"design/name"``, ``"_view"`` with ``view``, or a Python function), ``query_params``,
-        ``complete``.
+        ``since``, ``limit``, ``descending``, ``include_docs``, ``conflicts``, ``attachments``, ``binary``, ``style``,
+        ``doc_ids``, ``selector``, ``filter`` (``"design/name"`` or a Python function) or ``view``, ``query_params``,
+        ``return_docs`` (False: ``complete`` gets no results), ``complete``.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from couchette import jsonio
 from couchette.errors import BadRequest, Conflict, NotFound
-from couchette.pouchdb.arguments import attachment_data, document, document_id, json_value, known
+from couchette.pouchdb.arguments import attachment_data, document, document_id, is_on, json_value, known
 from couchette.pouchdb.core import DatabaseCore
 from couchette.pouchdb.errors import from_word
 from couchette.pouchdb.results import plain
@@ -57,9 +57,9 @@ def get(core: DatabaseCore, /, docid: str, **options: Any) -> Any:
     if not options:
         return core.database.get(docid)
     answer = core.database.get(document_id(docid), **known(options, GET))
-    if known(options, ("binary",)):
+    if is_on(options, "binary"):
         for doc in [row["ok"] for row in answer if "ok" in row] if isinstance(answer, list) else [answer]:
-            _decode_attachments(doc)
+            decode_attachments(doc)
     return answer
 
 
@@ -96,16 +96,21 @@ def post(core: DatabaseCore, /, doc: Any, **options: Any) -> Doc:
 def remove(core: DatabaseCore, /, doc: Any, rev: str | None = None, **options: Any) -> Doc:
     """Delete a document: give it, with its ``_id`` and ``_rev``, or its id and rev. Returns ``{"ok", "id", "rev"}``.
 
-    Further members of the document are not kept. Raises the error 404 ``not_found`` for one that is not there.
+    Further members of the document are not kept. Raises the error 404 ``not_found`` for one that is not there, 409
+    ``conflict`` when it has changed.
     """
     if isinstance(doc, str) and rev is not None:
         answer: Doc = core.database.remove(doc, rev)
         return answer
+    hint = "Give the document with its `_id` and `_rev`, or its id and rev."
     if not (isinstance(doc, str) and doc.lstrip()[:1] != "{"):
         given = document(doc)
         doc, rev = given.get("_id"), rev or given.get("_rev")
+        if isinstance(doc, str) and rev is None:
+            core.database.get(doc)
+            raise Conflict(hint=hint)
     if not isinstance(doc, str) or rev is None:
-        raise NotFound("deleted", "Give the document with its `_id` and `_rev`, or its id and rev.")
+        raise NotFound("deleted", hint)
     removed: Doc = core.database.remove(doc, rev)
     return removed
 
@@ -167,7 +172,7 @@ def remove_attachment(core: DatabaseCore, /, docId: str, attachmentId: str, rev:
     return None
 
 
-def _decode_attachments(doc: Mapping[str, Any]) -> None:
+def decode_attachments(doc: Mapping[str, Any]) -> None:
     """Give a document its attachments' content as bytes."""
     for attachment in doc.get("_attachments", {}).values():
         if "data" in attachment:
@@ -185,9 +190,9 @@ def all_docs(core: DatabaseCore, /, **options: Any) -> Doc:
     ``update_seq``.
     """
     answer: Doc = core.database.all_docs(**known(options, ALL_DOCS))
-    if options and known(options, ("binary",)):
+    if is_on(options, "binary"):
         for row in answer["rows"]:
-            _decode_attachments(row.get("doc") or {})
+            decode_attachments(row.get("doc") or {})
     if answer["offset"] is None:
         answer["offset"] = known(options, ("skip",)).get("skip", 0)
     if "update_seq" in answer:
@@ -241,8 +246,8 @@ def bulk_get(core: DatabaseCore, /, docs: Any = None, **options: Any) -> Doc:
         if "error" in one:
             error = one["error"]
             one["error"] = {**from_word(error["error"], error["reason"]).as_json(), "docId": error["id"]}
-        elif known(options, ("binary",)):
-            _decode_attachments(one["ok"])
+        elif is_on(options, "binary"):
+            decode_attachments(one["ok"])
     return answer
 
 
@@ -250,6 +255,14 @@ def revs_diff(core: DatabaseCore, /, diff: Any) -> Doc:
     """Which of ``{id: [rev, ...]}`` are not stored: ``{id: {"missing": [rev, ...], "possible_ancestors"?}}``."""
     answer: Doc = core.database.revs_diff(json_value(diff))
     return answer
+
+
+def shown_change(core: DatabaseCore, row: Doc, *, binary: bool) -> Doc:
+    """A change as PouchDB has it; ``binary`` has attachments as bytes."""
+    row["seq"] = sequence(row["seq"], is_remote=core.is_remote)
+    if binary:
+        decode_attachments(row.get("doc") or {})
+    return row
 
 
 def sequence(seq: Any, *, is_remote: bool) -> Any:

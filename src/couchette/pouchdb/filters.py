@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from couchette.errors import BadRequest
 from couchette.pouchdb.arguments import known
 from couchette.pouchdb.core import DatabaseCore
 
@@ -35,6 +36,8 @@ BY_OPTION: Final = ("_doc_ids", "_selector")
 def feed_options(core: DatabaseCore, given: Mapping[str, Any]) -> Doc:
     """The options of ``changes`` as the facade takes them. Raises NotFound or BadRequest for a filter that is not."""
     chosen = known(given, FEED)
+    if not core.is_remote:
+        chosen.pop("seq_interval", None)  # It spares a server's work; PouchDB's own rows all have their sequence.
     params = chosen.pop("query_params", None)
     named_view(chosen)
     filter, view = chosen.pop("filter", None), chosen.pop("view", None)
@@ -50,16 +53,20 @@ def feed_options(core: DatabaseCore, given: Mapping[str, Any]) -> Doc:
 
 
 def named_view(chosen: Doc) -> None:
-    """Make PouchDB's two options for a view, ``filter="_view"`` and ``view``, one; and give a short name both parts."""
-    if chosen.get("filter") in BY_OPTION:
-        del chosen["filter"]
-    if chosen.get("filter") == "_view":
-        del chosen["filter"]
-    else:
+    """Make PouchDB's two options for a view, ``filter="_view"`` and ``view``, one; and give a short name both parts.
+
+    ``view`` is a filter by itself, too, where no other is named. Raises BadRequest for ``"_view"`` without it.
+    """
+    filter = chosen.pop("filter", None)
+    if filter == "_view" and not chosen.get("view"):
+        raise BadRequest("`view` filter parameter is not provided.", "Give it as `design/view`.")
+    if filter not in (None, "_view"):
         chosen.pop("view", None)
+        if filter not in BY_OPTION:
+            chosen["filter"] = filter
     for option in ("filter", "view"):
         name = chosen.get(option)
-        if isinstance(name, str) and "/" not in name:
+        if isinstance(name, str) and "/" not in name and not name.startswith("_"):
             chosen[option] = f"{name}/{name}"
 
 

@@ -13,7 +13,7 @@ from couchette.limits import POUCHDB_UNSEEN_CHANGES, SHUTDOWN_GRACE_S
 from couchette.pouchdb.arguments import options as spelled
 from couchette.pouchdb.context import Context
 from couchette.pouchdb.core import DatabaseCore
-from couchette.pouchdb.documents import sequence
+from couchette.pouchdb.documents import shown_change
 from couchette.pouchdb.errors import from_couchette
 from couchette.pouchdb.events import EventEmitter, Listener
 from couchette.pouchdb.filters import feed_options
@@ -165,20 +165,21 @@ class Changes(Handle):
         result = Result(changes_page(self._core, **self._options))
         for change in result.results:
             self._tell("change", change)
-        self._dispatcher.post(self._end_page, result)
+        self._dispatcher.post(self._end_page, _kept(result, self._options))
 
     def _end_page(self, result: Result) -> None:
         self._complete({"status": "cancelled"} if self._cancelled else result)
 
     def _follow_feed(self, feed: Iterable[dict[str, Any]]) -> None:
-        last_seq = self._options.get("since", 0)
+        last_seq, binary = self._options.get("since", 0), bool(self._options.get("binary"))
         try:
             for row in feed:
                 self._room.acquire()
                 if self._cancelled:
                     break
-                row["seq"] = last_seq = sequence(row["seq"], is_remote=self._core.is_remote)
-                self._tell("change", Result(row))
+                change = Result(shown_change(self._core, row, binary=binary))
+                last_seq = change["seq"]
+                self._tell("change", change)
         except DatabaseClosed:
             self._cancelled = True
         except Exception as exc:
@@ -194,6 +195,11 @@ class Changes(Handle):
         super()._call_listeners(event, *args)
 
 
+def _kept(result: Result, options: Mapping[str, Any]) -> Result:
+    """What a feed ends with: without ``return_docs`` the changes were told, and that is all."""
+    return Result({**result, "results": []}) if options.get("return_docs") is False else result
+
+
 def page_with_callbacks(context: Context, core: DatabaseCore, given: Mapping[str, Any]) -> Result:
     """The changes until now, for the synchronous API; ``onChange`` and ``complete`` are called before it returns."""
     asked = spelled(given)
@@ -202,6 +208,7 @@ def page_with_callbacks(context: Context, core: DatabaseCore, given: Mapping[str
     if on_change is not None:
         for change in result.results:
             context.dispatcher.call_safely(on_change, change)
+    result = _kept(result, asked)
     if on_complete is not None:
         context.dispatcher.call_safely(on_complete, None, result)
     return result

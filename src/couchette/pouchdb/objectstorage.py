@@ -231,5 +231,5 @@ def _jsonpickle() -> Any:
         import jsonpickle.pickler
         import jsonpickle.unpickler
     except ImportError as exc:
-        raise MissingExtra("Object storage needs jsonpickle.", "Run `pip install couchette[objectstorage]`.") from exc
+        raise MissingExtra("Object storage needs jsonpickle.", "Run `pip install 'couchette[objectstorage]'`.") from exc
     return jsonpickle

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from couchette.errors import NotFound
-from couchette.pouchdb.arguments import document_id, known
+from couchette.pouchdb.arguments import document_id, is_on
 from couchette.pouchdb.core import DatabaseCore
-from couchette.pouchdb.documents import sequence
+from couchette.pouchdb.documents import sequence, shown_change
 from couchette.pouchdb.filters import feed_options
 
 Doc = dict[str, Any]
@@ -66,10 +66,9 @@ def put_security(core: DatabaseCore, /, secObj: Any) -> Doc:
 def changes_page(core: DatabaseCore, /, **options: Any) -> Doc:
     """The changes until now: ``{"results": [{"id", "seq", "changes": [{"rev"}], "deleted"?, "doc"?}], "last_seq"}``."""
     answer: Doc = core.database.changes(**feed_options(core, options))
-    rows = answer["results"]
-    for row in rows:
-        row["seq"] = sequence(row["seq"], is_remote=core.is_remote)
-    if known(options, ("descending",)) and rows:
+    binary = is_on(options, "binary")
+    rows = [shown_change(core, row, binary=binary) for row in answer["results"]]
+    if is_on(options, "descending") and rows:
         last_seq = rows[-1]["seq"]
     else:
         last_seq = sequence(answer["last_seq"], is_remote=core.is_remote)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from couchette.errors import BadRequest
-from couchette.pouchdb.arguments import json_value, known
+from couchette.pouchdb.arguments import is_on, json_value, known
 from couchette.pouchdb.arguments import options as spelled
 from couchette.pouchdb.copies import copy_of
 from couchette.pouchdb.core import DatabaseCore
-from couchette.pouchdb.documents import sequence
+from couchette.pouchdb.documents import decode_attachments, sequence
 from couchette.pouchdb.filters import positional_count
 from couchette.pouchdb.results import plain
 from couchette.query.views import is_javascript
@@ -71,8 +71,9 @@ def query(core: DatabaseCore, /, fun: Any, **options: Any) -> Doc:
     ``emit``, to be called with a key and a value. A server has no views for one query: its documents are copied into
     memory for them, without their attachments.
 
-    Options: ``reduce``, ``include_docs``, ``conflicts``, ``attachments``, ``startkey``, ``endkey``, ``inclusive_end``,
-    ``limit``, ``skip``, ``descending``, ``key``, ``keys``, ``group``, ``group_level``, ``stale``, ``update_seq``.
+    Options: ``reduce``, ``include_docs``, ``conflicts``, ``attachments``, ``binary``, ``startkey``, ``endkey``,
+    ``inclusive_end``, ``limit``, ``skip``, ``descending``, ``key``, ``keys``, ``group``, ``group_level``, ``stale``,
+    ``update_seq``.
 
     Raises the error 404 ``not_found`` for a view that is not there.
     """
@@ -90,6 +91,9 @@ def query(core: DatabaseCore, /, fun: Any, **options: Any) -> Doc:
         chosen.pop("update_seq", None)  # The copy has another one.
         with copy_of(core) as copied:
             answer = copied.query(_map_function(fun), **chosen)
+    if is_on(options, "binary"):
+        for row in answer["rows"]:
+            decode_attachments(row.get("doc") or {})
     if answer.get("offset", 0) is None:
         answer["offset"] = chosen.get("skip", 0)
     if "update_seq" in answer:
