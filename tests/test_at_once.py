@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -49,9 +50,13 @@ def test_what_would_wait_is_told_from_what_fails():
 
 def test_elsewhere_everybody_may_wait():
     seen = []
-    other = threading.Thread(target=lambda: seen.append(at_once.would_wait()))
+
+    def wait():
+        at_once.would_wait()
+        seen.append("waited")
 
     def start_another():
+        other = threading.Thread(target=wait)
         other.start()
         other.join()
 
@@ -60,7 +65,7 @@ def test_elsewhere_everybody_may_wait():
     with suppress(MustWait):
         AtOnce().call(at_once.would_wait)
     at_once.would_wait()
-    assert seen == [None]
+    assert seen == ["waited"]
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_one_slow_read_among_many_quick_ones_means_nothing(clock, take):
     tried, quick = AtOnce(clock), AT_ONCE_S / 10
     for _ in range(50):
         for seconds in [*[quick] * 19, 4 * AT_ONCE_S]:
-            assert tried.call(lambda seconds=seconds: take(seconds)) == seconds
+            assert tried.call(partial(take, seconds)) == seconds
 
 
 def test_after_the_disk_was_slow_once_for_long_it_is_trusted_again(clock, take):

@@ -86,7 +86,12 @@ def test_a_join_is_planned_once_whatever_its_values(path):
     def planned(conn):
         """What SQLite asked about while it planned the same query for one value after the other."""
         asked = []
-        conn.set_authorizer(lambda *what: asked.append(what) or apsw.SQLITE_OK)
+
+        def allow(*what):
+            asked.append(what)
+            return apsw.SQLITE_OK
+
+        conn.set_authorizer(allow)
         query = "SELECT docs.body FROM local AS l CROSS JOIN docs ON docs.id=l.id AND docs.cur=1 WHERE l.id=?"
         counts = [len(asked) for value in "abc" if conn.execute(query, (value,)).fetchall() == []]
         conn.set_authorizer(None)
@@ -96,6 +101,17 @@ def test_a_join_is_planned_once_whatever_its_values(path):
         first, *others = db._pool.read(planned)
     assert first > 0
     assert others == [first, first]
+
+
+def test_what_fails_because_the_database_was_closed_says_so(path):
+    pool = Pool(path)
+
+    def closed_meanwhile(conn):
+        pool.close()
+        raise apsw.IOError("disk I/O error")
+
+    with pytest.raises(DatabaseClosed):
+        pool.read(closed_meanwhile)
 
 
 def test_idle_readers_are_kept_up_to_a_bound(path):

@@ -98,6 +98,7 @@ class Pool:
             finally:
                 self._give_back(conn)
         except apsw.Error as exc:
+            self._check_open()  # What fails with the file of a database that was deleted is no fault of the disk.
             raise translated(exc, self.path) from exc
 
     def read_one(self, op: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -111,6 +112,7 @@ class Pool:
         try:
             return op(conn, *args, **kwargs)
         except apsw.Error as exc:
+            self._check_open()
             raise translated(exc, self.path) from exc
         finally:
             # As _give_back does it: a call costs a twentieth of a get.
@@ -129,7 +131,11 @@ class Pool:
             if self._writer is None:
                 with self._lock:
                     self._awake()
-            return self._open(apsw.SQLITE_OPEN_READONLY)
+            try:
+                return self._open(apsw.SQLITE_OPEN_READONLY)
+            except StoreError:
+                self._check_open()
+                raise
 
     def _give_back(self, conn: apsw.Connection) -> None:
         if conn.in_transaction:

@@ -378,6 +378,24 @@ async def test_logging_in_leads_nowhere_else(secured, following):
     assert (answer.status, "location" in answer.headers) == (400, False)
 
 
+async def test_a_wrong_password_may_lead_elsewhere_on_this_server(secured):
+    await add_user(secured)
+    answer = await log_in(secured, password="wrong", target="/_session?next=/_up&fail=/_utils/")
+    assert (answer.status, answer.headers["location"]) == (302, "http://couch.example:5984/_utils/")
+    assert answer.json() == {"error": "unauthorized", "reason": "Name or password is incorrect."}
+    assert answer.headers["set-cookie"].startswith("AuthSession=;")
+    answer = await log_in(secured, password="wrong", target="/_session?fail=//example.org/")
+    assert (answer.status, "location" in answer.headers) == (400, False)
+
+
+async def test_one_of_the_members_that_name_a_user_is_enough(secured):
+    await add_user(secured)
+    told = {"name": "ada", "username": "ada", "password": "pw"}
+    assert (await ask(secured, "POST", "/_session", told, {})).status == 200
+    answer = await ask(secured, "POST", "/_session", {**told, "username": "bob"}, {})
+    assert reason(answer) == (400, "request body contains different usernames")
+
+
 async def test_a_proxy_may_vouch_for_users(environment):
     app = create_app(environment, policy(proxy_secret="shared"))
     for algorithm in ("sha256", "sha1"):

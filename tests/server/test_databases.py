@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from couchette import Environment
+from couchette import Database, Environment
 from couchette.errors import NotADatabase
 from couchette.limits import DATABASE_NAME_BYTES_MAX
 from couchette.server import create_app, databases
@@ -52,6 +52,12 @@ async def test_a_list_is_sent_again_when_it_changed(app, resource):
     assert (await call(app, "GET", f"/{resource}", {"if-none-match": etag})).status == 304
     await call(app, "PUT", "/new")
     assert (await call(app, "GET", f"/{resource}", {"if-none-match": etag})).status == 200
+
+
+async def test_there_is_one_engine_to_store_a_database_with(app):
+    answer = await call(app, "PUT", "/new?engine=cowabunga")
+    assert (answer.status, answer.json()["reason"]) == (400, "invalid_engine_extension")
+    assert (await call(app, "PUT", "/new?engine=couch")).status == 201
 
 
 async def test_what_is_no_name_is_no_database(app):
@@ -171,3 +177,15 @@ async def test_the_files_of_databases_are_for_their_owner_alone(tmp_path):
             assert (await call(app, "PUT", f"/{name}")).status == 201
         modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.couchette*")}
         assert modes == {0o600}
+
+
+async def test_a_database_that_is_deleted_under_a_request_is_not_there(app, environment, monkeypatch):
+    info = Database.info
+
+    def deleted_before(db):
+        environment.destroy(db.name)
+        return info(db)
+
+    monkeypatch.setattr(Database, "info", deleted_before)
+    answer = await call(app, "GET", "/db")
+    assert (answer.status, answer.json()) == (404, {"error": "not_found", "reason": "Database does not exist."})

@@ -181,7 +181,7 @@ async def test_without_quickjs_the_answer_says_what_to_install(app, design, monk
     for path in ("_design/d/_show/s", "_changes?filter=d/f"):
         answer = await call(app, "GET", f"/db/{path}")
         assert answer.status == 501
-        assert "pip install couchette[js]" in answer.json()["reason"]
+        assert "pip install 'couchette[js]'" in answer.json()["reason"]
 
 
 # -- Lists ------------------------------------------------------------------------------------------------------------

@@ -136,6 +136,13 @@ async def test_all_docs_of_a_partition(parts):
     assert await ids(parts, base, {"keys": ["a:3", "a:0"]}) == ["a:3", "a:0"]
 
 
+async def test_the_list_of_all_documents_may_name_a_partition(parts):
+    assert await ids(parts, "/parts/_all_docs?partition=a") == ["a:0", "a:1", "a:2", "a:3"]
+    status, error, reason = await refused(parts, "GET", "/db/_all_docs?partition=a")
+    assert (status, error) == (400, "query_parse_error")
+    assert reason == "`partition` parameter is not supported on this db"
+
+
 @pytest.fixture(params=[1, 100, 1_000_000])
 async def views(parts, request, monkeypatch):
     """Views of a partition, and of the whole database; so many bytes of their rows are read at once."""
@@ -202,3 +209,13 @@ async def test_finding_in_a_partition(parts):
     assert (told["mrargs"]["partition"], told["opts"]["partition"]) == ("a", "a")
     assert await ids(parts, "/parts/_find", {**asked, "partition": "b"}) == ["b:2", "b:3"]
     assert (await refused(parts, "POST", "/parts/_find", {**asked, "partition": 1}))[0] == 400
+
+
+async def test_an_index_of_partitions_may_be_asked_for_where_the_database_has_some(parts):
+    wanted = {"index": {"fields": ["n"]}, "name": "n", "partitioned": True}
+    assert (await call_json(parts, "POST", "/parts/_index", wanted)).json()["result"] == "created"
+    assert await ids(parts, "/parts/_partition/a/_find", {"selector": {"n": {"$gte": 2}}}) == ["a:2", "a:3"]
+    told = (await call_json(parts, "POST", "/parts/_partition/a/_explain", {"selector": {"n": 2}})).json()
+    assert told["index"]["name"] == "n"
+    reason = "partitioned option cannot be true in a non-partitioned database."
+    assert await refused(parts, "POST", "/db/_index", wanted) == (400, "bad_request", reason)

@@ -27,6 +27,27 @@ async def test_several_queries_are_asked_in_one_request(app_with_views):
         assert [row["value"] for row in second["rows"]] == [1, 2]
 
 
+async def test_what_the_query_string_says_counts_more_than_a_body(app_with_views):
+    view = "/db/_design/d/_view/v"
+    answer = await call_json(app_with_views, "POST", f"{view}?limit=1&reduce=false", {"limit": 2, "reduce": True})
+    assert [row["id"] for row in answer.json()["rows"]] == ["a"]
+    answer = await call_json(
+        app_with_views, "POST", f"{view}/queries?limit=1", {"queries": [{"reduce": False, "limit": 2}]}
+    )
+    assert [row["id"] for row in answer.json()["results"][0]["rows"]] == ["a", "b"]
+    answer = await call_json(app_with_views, "POST", "/db/_all_docs?limit=1", {"limit": 2})
+    assert len(answer.json()["rows"]) == 1
+
+
+async def test_one_key_in_a_list_is_reduced_as_a_key(app_with_views):
+    view = "/db/_design/d/_view/v"
+    reduced = {"rows": [{"key": None, "value": 1}]}
+    assert (await call(app_with_views, "GET", f"{view}?keys=%5B%22x%22%5D")).json() == reduced
+    assert (await call_json(app_with_views, "POST", view, {"keys": ["x"]})).json() == reduced
+    refused = await call_json(app_with_views, "POST", view, {"keys": ["x", "y"]})
+    assert refused.json()["reason"] == "Multi-key fetches for reduce views must use `group=true`"
+
+
 @pytest.mark.parametrize(
     ("listing", "expected"),
     [("_all_docs", ["a", "_design/d"]), ("_design_docs", [None, "_design/d"]), ("_local_docs", [None, None])],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couchette.errors import BadRequest, QueryParseError
-from couchette.wire.parameters import Query, all_docs_options, document_options
+from couchette.wire.parameters import Query, all_docs_options, document_options, view_options
 
 
 def test_values_are_unquoted_and_a_name_without_a_value_is_empty():
@@ -65,6 +65,29 @@ def test_keys_win_over_key_and_exclude_a_range():
     assert all_docs_options(Query(b'key="a"&keys=["b"]')) == {"keys": ["b"]}
     with pytest.raises(QueryParseError, match="`keys` is incompatible"):
         all_docs_options(Query(b'keys=["a"]&startkey="b"'))
+
+
+@pytest.mark.parametrize("read", [all_docs_options, view_options])
+def test_a_query_string_counts_more_than_a_body_but_less_than_one_of_several_queries(read):
+    body = {"limit": 2, "descending": True}
+    assert read(Query(b"limit=1"), body) == {"limit": 1, "descending": True}
+    assert read(Query(b"limit=1"), body, is_one_of_several=True) == {"limit": 2, "descending": True}
+
+
+def test_a_key_is_both_ends_of_a_range_of_which_a_later_parameter_moves_one():
+    assert all_docs_options(Query(b'key="a"&endkey="b"')) == {"start_key": "a", "end_key": "b"}
+    assert all_docs_options(Query(b'key="a"&start_key="b"')) == {"start_key": "b", "end_key": "a"}
+    assert all_docs_options(Query(b'endkey="b"&key="a"')) == {"end_key": "b", "key": "a"}
+    assert view_options(Query(b'key="a"&endkey="b"')) == {"start_key": "a", "end_key": "b"}
+
+
+def test_keys_of_a_view_that_are_one_are_a_key():
+    assert view_options(Query(b'endkey="b"&keys=["a"]')) == {"start_key": "a", "end_key": "a"}
+    assert view_options(Query(b""), {"keys": ["a"], "group": True}) == {"start_key": "a", "end_key": "a", "group": True}
+    assert view_options(Query(b""), {"keys": ["a"], "end_key": "b"}) == {"start_key": "a", "end_key": "a"}
+    assert view_options(Query(b'keys=["a","b"]')) == {"keys": ["a", "b"]}
+    assert view_options(Query(b"keys=[]")) == {"keys": []}
+    assert all_docs_options(Query(b'keys=["a"]')) == {"keys": ["a"]}
 
 
 @pytest.mark.parametrize(

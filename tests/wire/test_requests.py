@@ -95,7 +95,10 @@ def test_options_of_a_view_are_read_as_they_were_given(options):
 def test_one_of_several_queries_is_read_as_it_was_given(options):
     options = {name: value for name, value in options.items() if value is not None}
     member = jsonio.loads(jsonio.dumps(requests.listing_member(options, UNSET)))
-    read = parameters.view_options(Query(b""), member)
+    read = parameters.view_options(Query(b""), member, is_one_of_several=True)
+    if len(options.get("keys", ())) == 1:  # The server takes it for both ends of a range.
+        [key] = options.pop("keys")
+        options = {**options, "start_key": key, "end_key": key}
     assert view_query(ViewQuery(), read) == view_query(ViewQuery(), options)
 
 

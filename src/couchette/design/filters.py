@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 Doc = dict[str, Any]
 
-Read = Callable[..., Doc]
-"""Reads a page of changes, with the options of ``Database.changes``."""
-
 
 @dataclass(frozen=True)
 class Filtered:

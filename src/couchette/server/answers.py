@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response
 
 from couchette import __version__, jsonio
-from couchette.errors import CouchetteError, MethodNotAllowed, MissingExtra, StoreError
+from couchette.errors import (
+    CouchetteError,
+    DatabaseClosed,
+    DatabaseNotFound,
+    MethodNotAllowed,
+    MissingExtra,
+    StoreError,
+)
 from couchette.wire import conditions
 
 if TYPE_CHECKING:
@@ -72,6 +79,8 @@ def error_answer(exc: CouchetteError) -> Response:
 
 def failure(exc: Exception, request: Request) -> Response:
     """The answer to a request that raised. What is no error of ours is a fault of ours, and logged."""
+    if isinstance(exc, DatabaseClosed):
+        exc = DatabaseNotFound("Database does not exist.", "It was deleted meanwhile.")
     if isinstance(exc, CouchetteError):
         return error_answer(told(exc, request.environment))
     logger.error("%s failed", request.target.decode("latin-1"), exc_info=exc)

@@ -21,6 +21,9 @@ from couchette.wire.parameters import all_docs_options
 COUCHDB_VERSION = "3.5.0"
 """The CouchDB whose answers we give; clients decide by it which calls they may make."""
 
+_ENGINE: Final = "couch"
+"""CouchDB's word for the way in which a database is stored, of which it has one."""
+
 _POSITIVE: Final = re.compile(r"\+?0*[1-9][0-9]*")
 
 
@@ -103,6 +106,9 @@ def create(request: Request) -> Response:
         text = request.query.first(parameter, "1") or ""
         if not _POSITIVE.fullmatch(text):
             raise BadRequest(f"The `{parameter}` value should be a positive integer.", f"Got {text!r}.")
+    engine = request.query.first("engine", _ENGINE)
+    if engine != _ENGINE:
+        raise BadRequest("invalid_engine_extension", f"Got {engine!r}; there is one engine, {_ENGINE}.")
     partitioned = request.query.first("partitioned", "false")
     if partitioned not in ("true", "false"):
         raise BadRequest("Invalid `partitioned` parameter", f"Got {partitioned!r}; give true or false.")

@@ -64,7 +64,10 @@ def _bad_part() -> CouchetteError:
 def create_index(request: Request, db: Database) -> Response:
     """``POST /{db}/_index``. As in CouchDB, the index is built by the first query that uses it."""
     request.require_json()
-    return answers.json_answer(find_indexes.create_index(db._pool, request.json_object()))
+    body = request.json_object()
+    if db._partitioned and body.get("partitioned") is True:
+        del body["partitioned"]  # An index here serves the queries of partitions as it is.
+    return answers.json_answer(find_indexes.create_index(db._pool, body))
 
 
 def delete_indexes(request: Request, db: Database) -> Response:

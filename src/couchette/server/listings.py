@@ -10,7 +10,7 @@ from starlette.responses import Response
 from couchette import jsonio, store
 from couchette.database import Database
 from couchette.pool import Pool
-from couchette.server import answers
+from couchette.server import answers, partitions
 from couchette.server.long_listings import listing_chunks, listing_parts
 from couchette.server.long_views import answer_chunks
 from couchette.server.request import Request
@@ -37,7 +37,7 @@ def _answer(request: Request, db: Database, listing: Callable[[Database, Options
 def _answer_several(
     request: Request, db: Database, listing: Callable[[Database, Options], Answer], body: dict[str, Any]
 ) -> Response:
-    asked = [parameters.all_docs_options(request.query, one) for one in several(body)]
+    asked = [parameters.all_docs_options(request.query, one, is_one_of_several=True) for one in several(body)]
     for options in asked:  # What one is refused for is found before the answer begins.
         refused = {**options, "limit": min(options.get("limit", 0), 0), "include_docs": False}
         _ = db.all_docs(**refused) if listing is _all_docs else listing(db, refused)
@@ -56,6 +56,8 @@ def _parts(db: Database, listing: Callable[[Database, Options], Answer], options
 
 def all_docs(request: Request, db: Database) -> Response:
     """``GET`` or ``POST /{db}/_all_docs``. What can be long is sent page by page, each as it stands when it is read."""
+    if request.query.first(partitions.PARAMETER) is not None:
+        return partitions.all_docs(request, db)
     body = json_body(request)
     if body is not None and "queries" in body:
         return _answer_several(request, db, _all_docs, body)

@@ -20,7 +20,7 @@ from couchette.server.request import Request
 from couchette.wire import names, parameters
 from couchette.wire.parameters import Query
 
-_PARAMETER: Final = "partition"
+PARAMETER: Final = "partition"
 _FINDS: Final = (b"_find", b"_explain", b"_index")
 
 
@@ -38,25 +38,27 @@ def inside(request: Request) -> Request:
     database, _, raw_name, *rest = request.raw_segments
     _require_partitioned(request.database())
     name = check_partition(names.decode_id(names.unquote(raw_name)))
-    if request.query.first(_PARAMETER, name) != name:
+    if request.query.first(PARAMETER, name) != name:
         raise BadRequest("Conflicting value for `partition` in query string", f"The path names {name!r}.")
     part = names.unquote(rest[0])
     is_design_part = part == b"_design" and len(rest) > 2 and names.unquote(rest[2]).startswith(b"_")
     if part not in (b"_all_docs", *_FINDS) and not is_design_part:
         raise NotFound("missing", f"A partition has no {part.decode(errors='replace')!r}.")
     query = Query(request.query_string)
-    query.pairs = [(_PARAMETER, name), *(pair for pair in query.pairs if pair[0] != _PARAMETER)]
+    query.pairs = [(PARAMETER, name), *(pair for pair in query.pairs if pair[0] != PARAMETER)]
     return replace(request, raw_segments=[database, *rest], query=query)
 
 
 def all_docs(request: Request, db: Database) -> Response:
-    """``GET`` or ``POST /{db}/_partition/{name}/_all_docs``."""
+    """``GET`` or ``POST /{db}/_partition/{name}/_all_docs``, and ``/{db}/_all_docs?partition={name}``."""
+    if not db._partitioned:
+        raise QueryParseError("`partition` parameter is not supported on this db", "It was not made with partitions.")
     body = None
     if request.method == "POST":
         request.require_json()
         body = request.json_object()
     options = parameters.all_docs_options(request.query, body)
-    partition = request.query.first(_PARAMETER) or ""
+    partition = check_partition(request.query.first(PARAMETER) or "")
     if "key" not in options and "keys" not in options:
         _clip(options, *bounds(partition))
     answer = db.all_docs(**options)
@@ -79,7 +81,7 @@ def partition_of_view(request: Request, db: Database, design: str) -> str | None
 
     Raises QueryParseError where the design document is for the one, and the request asks for the other.
     """
-    partition = request.query.first(_PARAMETER)
+    partition = request.query.first(PARAMETER)
     if partition is None and not db._partitioned:
         return None
     options = db.get(f"_design/{design}").get("options")

@@ -172,7 +172,7 @@ def _check_certificate(certificate: Certificate) -> None:
         )
     except (OSError, ValueError) as exc:
         raise CouchetteError(
-            f"The certificate {os.fspath(certificate.file)} cannot be used: {exc}.",
+            f"The certificate {os.fspath(certificate.file)} cannot be used: {getattr(exc, 'strerror', None) or exc}.",
             "Give the files of a certificate and of its key, in PEM.",
             error="certificate_unusable",
         ) from exc
@@ -190,7 +190,7 @@ def _bind(host: str, port: int, has_admins: bool) -> socket.socket:
     except (OSError, OverflowError) as exc:
         listener.close()
         raise CouchetteError(
-            f"Cannot listen on {host} port {port}: {exc}.",
+            f"Cannot listen on {host} port {port}: {getattr(exc, 'strerror', None) or exc}.",
             "Choose another port, or 0 for a free one.",
             error="address_in_use",
         ) from exc

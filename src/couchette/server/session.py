@@ -35,6 +35,8 @@ def post(request: Request) -> Response:
     password = credentials.get("password", "")
     if not isinstance(name, str):
         raise BadRequest("request body must contain a username", "Send {name, password}.")
+    if credentials.get("username", name) != name:
+        raise BadRequest("request body contains different usernames", "Send one of name and username.")
     try:
         token = credentials.get("token", "")
         if not isinstance(password, str) or not isinstance(token, str):
@@ -42,9 +44,10 @@ def post(request: Request) -> Response:
         authentication = request.gate.authentication
         user, cookie = authentication.log_in(name, password, request.peer, secure=request.is_secure, token=token)
     except Unauthorized as exc:
-        answer = answers.error_answer(exc)
-        answer.headers["Set-Cookie"] = _ended(request)
-        return answer
+        headers, status = {"Set-Cookie": _ended(request)}, exc.status
+        if (elsewhere := request.query.first("fail")) is not None:
+            headers["Location"], status = _local_url(request, elsewhere), 302
+        return answers.json_answer(exc.as_json(), status, headers)
     shown = {"ok": True, **user.context()}
     following = request.query.first("next")
     if following is None:
@@ -76,7 +79,7 @@ def _credentials(request: Request) -> Mapping[str, Any]:
 def _local_url(request: Request, path: str) -> str:
     """Where to go after logging in: on this server only, or a link could lead anywhere after a password was given."""
     if not path.startswith("/") or path.startswith(("//", "/\\")):
-        raise BadRequest("`next` must be a path of this server.", f"Got {path!r}; begin with one slash.")
+        raise BadRequest("`next` and `fail` must be paths of this server.", f"Got {path!r}; begin with one slash.")
     return request.base + path
 
 

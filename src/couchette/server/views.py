@@ -41,7 +41,7 @@ def queries(request: Request, db: Database, design: str, name: str) -> Response:
 
 
 def _several(request: Request, db: Database, design: str, name: str, body: dict[str, Any]) -> Response:
-    asked = [ViewQuery(**_options(request, one)) for one in several(body)]
+    asked = [ViewQuery(**_options(request, one, is_one_of_several=True)) for one in several(body)]
     partition = partition_of_view(request, db, design)
     return _made(request, db, (design, name), asked, partition, several=True)
 
@@ -72,8 +72,9 @@ def _made(
     return made_answer(chunks, JSON, head=request.method == "HEAD", may_be_slow=several)
 
 
-def _options(request: Request, body: dict[str, Any] | None) -> dict[str, Any]:
-    return {**parameters.view_options(request.query, body), "exact_offset": True}
+def _options(request: Request, body: dict[str, Any] | None, *, is_one_of_several: bool = False) -> dict[str, Any]:
+    options = parameters.view_options(request.query, body, is_one_of_several=is_one_of_several)
+    return {**options, "exact_offset": True}
 
 
 def json_body(request: Request) -> dict[str, Any] | None:

@@ -88,6 +88,8 @@ DOCUMENT_FLAGS: Final = (
 
 def document_options(query: Query) -> dict[str, Any]:
     """The keyword arguments of ``Database.get`` that a query string asks for."""
+    if not query.pairs:  # The usual case, and a tenth of the time of its answer.
+        return {}
     options: dict[str, Any] = {name: True for name in DOCUMENT_FLAGS if query.flag(name)}
     if (rev := query.first("rev")) is not None:
         options["rev"] = normal_rev(rev)
@@ -110,19 +112,39 @@ def _rev_list(name: str, value: object) -> list[str]:
 
 # -- _all_docs ------------------------------------------------------------------------------------
 
+Parameter = tuple[str, Callable[[str], Any]]
+"""The keyword argument that a parameter is, and what reads its value."""
 
-def all_docs_options(query: Query, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The keyword arguments of ``Database.all_docs`` from a query string and the body of a POST."""
+
+def all_docs_options(
+    query: Query, body: Mapping[str, Any] | None = None, *, is_one_of_several: bool = False
+) -> dict[str, Any]:
+    """The keyword arguments of ``Database.all_docs`` from a query string and the body of a POST.
+
+    What the query string says counts more than the body, unless this is one of several queries in a body.
+    ``key`` is both ends of a range, of which a later parameter may move one.
+    """
     options: dict[str, Any] = {}
-    for name, text in query.pairs:
-        if name in _ALL_DOCS:
-            keyword, read = _ALL_DOCS[name]
-            options[keyword] = read(text)
-    for name, value in (body or {}).items():
-        if name in _ALL_DOCS:
-            keyword, read = _ALL_DOCS[name]
-            options[keyword] = _from_body(value, read)
+    for keyword, value in _given(query, body, _ALL_DOCS, is_one_of_several):
+        if keyword in _ENDS and "key" in options:
+            options["start_key"] = options["end_key"] = options.pop("key")
+        options[keyword] = value
     return _checked(options)
+
+
+_ENDS: Final = ("start_key", "end_key")
+
+
+def _given(
+    query: Query, body: Mapping[str, Any] | None, known: Mapping[str, Parameter], is_one_of_several: bool
+) -> list[tuple[str, Any]]:
+    """The keywords and values of both, of which the last one counts."""
+    asked = [(known[name][0], known[name][1](text)) for name, text in query.pairs if name in known]
+    if not body:
+        return asked
+    ordered = sorted(body, key="keys".__eq__)  # The members of an object have no order.
+    held = [(known[name][0], _from_body(body[name], known[name][1])) for name in ordered if name in known]
+    return [*asked, *held] if is_one_of_several else [*held, *asked]
 
 
 def _from_body(value: Any, read: Callable[[str], Any]) -> Any:
@@ -168,7 +190,7 @@ def read_positive(text: str) -> int:
     return number
 
 
-_ALL_DOCS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+_ALL_DOCS: Final[dict[str, Parameter]] = {
     "key": ("key", jsonio.loads),
     "keys": ("keys", jsonio.loads),
     "startkey": ("start_key", jsonio.loads),
@@ -193,26 +215,27 @@ _ALL_DOCS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
 # -- Views ----------------------------------------------------------------------------------------
 
 
-def view_options(query: Query, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def view_options(
+    query: Query, body: Mapping[str, Any] | None = None, *, is_one_of_several: bool = False
+) -> dict[str, Any]:
     """The keyword arguments of ``Database.query`` from a query string and the body of a POST.
 
-    As CouchDB takes them one after the other: ``key`` is both ends of a range, either of which a later parameter may
-    move, and of ``group`` and ``group_level`` the last one counts.
+    As CouchDB takes them one after the other, first those of the body: ``key``, and ``keys`` of one, is both ends of a
+    range, either of which a later parameter may move, and of ``group`` and ``group_level`` the last one counts.
+    What a body with several queries says of one counts more than the query string.
     """
     options: dict[str, Any] = {}
-    for name, text in query.pairs:
-        if name in _VIEW:
-            _take(options, name, _VIEW[name][1](text))
-    for name, value in (body or {}).items():
-        if name in _VIEW:
-            _take(options, name, _from_body(value, _VIEW[name][1]))
+    for keyword, value in _given(query, body, _VIEW, is_one_of_several):
+        _take(options, keyword, value)
     if not isinstance(options.get("keys", []), list):
         raise QueryParseError("`keys` must be an array of strings.", f"Got {options['keys']!r}.")
     return options
 
 
-def _take(options: dict[str, Any], name: str, value: Any) -> None:
-    keyword = _VIEW[name][0]
+def _take(options: dict[str, Any], keyword: str, value: Any) -> None:
+    if keyword == "keys" and isinstance(value, list) and len(value) == 1:
+        options.pop("keys", None)
+        keyword, [value] = "key", value
     if keyword == "key":
         options["start_key"] = options["end_key"] = value
         return
@@ -239,7 +262,7 @@ def _stale(text: str) -> bool | str:
     return values[text]
 
 
-_VIEW: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+_VIEW: Final[dict[str, Parameter]] = {
     **_ALL_DOCS,
     "startkey_docid": ("start_key_doc_id", _text_value),
     "start_key_doc_id": ("start_key_doc_id", _text_value),

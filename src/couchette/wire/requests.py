@@ -38,7 +38,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
 }
 """The options of listings and views whose default is said by leaving them out."""
 
-_KEYS: Final = ("key", "start_key", "end_key")
+_KEYS: Final = ("start_key", "end_key", "key")
+"""The last one counts, to a server, and ``key`` says both ends of a range."""
 _TEXTS: Final = frozenset({"start_key_doc_id", "end_key_doc_id", "update"})
 """Options that are text in an address, and not JSON."""
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import binascii
-import json
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 from starlette.responses import Response
 
-from couchette import jsonio
 from couchette.database import Database
 from couchette.errors import BadRequest, CouchetteError
 from couchette.server import answers
@@ -25,22 +22,12 @@ from couchette.users import User
 from couchette.wire import names
 from couchette.wire.names import REPLICATOR
 
-Kind = Literal["done", "failed"]
-
 ROOT: Final = "_utils"
 _SAID_COOKIE: Final = "couchette-said"
 _SAID_CHARACTERS: Final = 600
 """So many always fit into a cookie, which may have 4096 bytes."""
 _SAID_S: Final = 60
 """How long a browser keeps the result of an act for the page that shows it."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """The result of an act, shown once on the next page."""
-
-    kind: Kind
-    text: str
 
 
 @dataclass(frozen=True)
@@ -143,13 +130,12 @@ class Visit:
         return self.cookie(TOKEN_COOKIE) or secrets.token_urlsafe(24)
 
     @property
-    def said(self) -> Said | None:
-        """The result of the last act."""
+    def said(self) -> str | None:
+        """The result of the last act, shown once on the next page."""
         try:
-            kind, text = json.loads(urlsafe_b64decode(self.cookie(_SAID_COOKIE)))
-            return Said("failed" if kind == "failed" else "done", str(text))
-        except (ValueError, TypeError, binascii.Error):
-            return None  # None, or not ours.
+            return urlsafe_b64decode(self.cookie(_SAID_COOKIE)).decode() or None
+        except ValueError:
+            return None  # Not ours.
 
     def cookie(self, name: str) -> str:
         """A cookie's value; empty where there is none."""
@@ -159,11 +145,11 @@ class Visit:
                 return value
         return ""
 
-    def go(self, target: str, text: str | None = None, kind: Kind = "done") -> Response:
+    def go(self, target: str, text: str | None = None) -> Response:
         """Send the browser to a page of ours, which shows the text as the result of what was done."""
         response = answers.answer(b"", 303, {"Location": target, "Cache-Control": "no-store"})
         if text is not None:
-            value = urlsafe_b64encode(jsonio.dumps([kind, text[:_SAID_CHARACTERS]])).decode()
+            value = urlsafe_b64encode(text[:_SAID_CHARACTERS].encode(errors="replace")).decode()
             self.set_cookie(response, _SAID_COOKIE, value, _SAID_S)
         return response
 
