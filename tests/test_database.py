@@ -264,7 +264,7 @@ def test_bad_input_is_refused_with_status_reason_and_hint_and_changes_nothing(db
         assert told.reason
         assert told.hint
         assert told.as_json() == {"error": error, "reason": told.reason}
-        assert str(told) == f"{told.reason} {told.hint}"
+        assert str(told) == f"{told.reason.removesuffix('.')}. {told.hint}"
     assert db.info() == before
 
 

@@ -218,6 +218,17 @@ def test_a_file_that_another_process_made_meanwhile_is_left(tmp_path, monkeypatc
         assert list(env) == ["new"]
 
 
+def test_where_a_file_was_taken_away_a_new_database_can_be_made(tmp_path):
+    with Environment(tmp_path) as env:
+        env["notes"]["a"] = {}
+        (tmp_path / "notes.couchette").rename(tmp_path / "elsewhere")
+        made = env.create("notes")
+        made["b"] = {}
+        assert list(env["notes"]) == ["b"]
+    with Environment(tmp_path) as env:
+        assert list(env["notes"]) == ["b"]
+
+
 def test_a_file_that_cannot_be_deleted_is_named(tmp_path, monkeypatch):
     (tmp_path / "damaged.couchette").write_bytes(b"no database" * 1000)
 

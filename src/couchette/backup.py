@@ -33,13 +33,19 @@ def load(
         key: what to encrypt the file with; see :class:`couchette.Database`. The dump itself is in clear.
 
     Raises:
-        DatabaseExists: there is a file at ``path``.
+        DatabaseExists: there is a file at ``path``, or the log of one that was moved away without it.
         StoreError: the dump is damaged, cut off or of a newer version; or the file cannot be written.
     """
     checked = None if key is None else store.check_key(key)
     target = Path(path)
     if target.exists():
         raise DatabaseExists(f"{target} exists already.", "A dump is loaded into a new file; name one, or move this.")
+    for log in (Path(f"{target}-wal"), Path(f"{target}-journal")):
+        if log.exists():
+            # Who opened the new file next would have SQLite write the old pages over it.
+            raise DatabaseExists(
+                f"{log} is there, the log of a database that was not closed.", "Move it to where its database is now."
+            )
     partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}.loading")
     try:
         counts = _restore(iter(dump), partial, progress, checked)

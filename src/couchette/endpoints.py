@@ -6,11 +6,12 @@ The network lives on an event loop; for a caller that has none, one is run on a 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Final, Literal, Unpack, overload
 
 from couchette import replication
 from couchette.access import TLS, Access, Auth
@@ -27,6 +28,8 @@ from couchette.replication import (
     ReplicationResult,
     SyncResult,
 )
+
+_HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d+(/|$)")
 
 Endpoint = Any
 """``http(s)://host/database``, the path of a file, any of our databases, remote ones too; or a replication's Peer."""
@@ -73,8 +76,9 @@ def replicate(
 ) -> ReplicationResult | Background:
     """Bring to ``target`` every leaf revision that ``source`` has and ``target`` lacks; block until it is done.
 
-    Source and target are each a URL of a CouchDB database, a file's path, or an open database. Progress is
-    recorded on both sides as CouchDB does it, so a later call goes on where this one ended or broke off.
+    Source and target are each a URL of a CouchDB database, a file's path, or an open database; a target's file is made
+    if it is not there. Progress is recorded on both sides as CouchDB does it, so a later call goes on where this one
+    ended or broke off.
 
     With ``live`` it goes on in the background and returns at once, with a handle: its ``status``,
     ``wait_until_synced(timeout)``, ``retry()``, ``set_auth(...)`` and ``cancel()``; the handle is a context manager.
@@ -219,7 +223,10 @@ class _Pair:
         reach = {name: options.pop(name) for name in Access.__dataclass_fields__ if name in options}
         self.options = Options(**options)
         self._endpoints = dict(endpoints)
-        self._access = {name: Access(**reach) for name in endpoints}
+        shared = reach.pop("auth", None)
+        self._access = {
+            name: Access(None if has_credentials(endpoint) else shared, **reach) for name, endpoint in endpoints.items()
+        }
         self.set_auth(**{name: auth for name, auth in auths.items() if auth is not None})
         for endpoint in endpoints.values():
             pool = getattr(endpoint, "_pool", None)
@@ -257,11 +264,17 @@ async def _sync(pair: _Pair) -> SyncResult:
 
 
 def _would_be_made(endpoint: Endpoint) -> bool:
-    return isinstance(endpoint, (str, os.PathLike)) and not _is_url(endpoint) and not Path(endpoint).exists()
+    return isinstance(endpoint, (str, os.PathLike)) and not is_url(endpoint) and not Path(endpoint).exists()
 
 
-def _is_url(endpoint: Endpoint) -> bool:
-    return isinstance(endpoint, str) and endpoint.partition("://")[0] in ("http", "https")
+def is_url(endpoint: Endpoint) -> bool:
+    """Whether it is a database behind HTTP."""
+    return isinstance(endpoint, str) and endpoint.startswith(("http://", "https://"))
+
+
+def has_credentials(endpoint: Endpoint) -> bool:
+    """Whether it is a URL that says who we are."""
+    return is_url(endpoint) and "@" in endpoint.partition("://")[2].partition("/")[0]
 
 
 @asynccontextmanager
@@ -281,7 +294,7 @@ async def _peer(endpoint: Endpoint, access: Access, *, must_exist: bool = False)
         yield peer
     elif isinstance(pool, Pool):
         yield LocalPeer(pool, label=endpoint.name)
-    elif _is_url(endpoint):
+    elif is_url(endpoint):
         from couchette.remote import RemotePeer  # Only a URL pays for the import of an HTTP client.
 
         yield RemotePeer(
@@ -296,6 +309,8 @@ async def _peer(endpoint: Endpoint, access: Access, *, must_exist: bool = False)
         path = os.fspath(endpoint)
         if "://" in path:
             raise BadRequest("Invalid database URL.", f"{path.partition('://')[0]}:// is not http:// or https://.")
+        if _HOST_AND_PORT.match(path) and not Path(path).exists():
+            raise BadRequest("Invalid database URL.", f"{path} lacks its beginning, http:// or https://.")
         if must_exist and not Path(path).exists():
             raise DatabaseNotFound("Database does not exist.", f"There is no file {path}.")
         opened = Pool(path)

@@ -91,7 +91,8 @@ class Environment(Mapping[str, Database]):
                     fresh.unlink()
             return file.read_text().strip()
         except OSError as exc:
-            hint = f"{exc.strerror}; give a folder where you may write."
+            problem = "It is a file" if os.path.isfile(self.folder) else exc.strerror
+            hint = f"{problem}; give a folder where you may write."
             raise StoreError(f"The folder {self.folder} cannot be used.", hint) from exc
 
     def open(self, name: str) -> Database:
@@ -118,6 +119,8 @@ class Environment(Mapping[str, Database]):
                 raise DatabaseExists(
                     "The database could not be created, the file already exists.", f"Open {name!r} instead."
                 )
+            if name in self._open:
+                self._open[name].close()  # Its file was taken away under it.
             database = self[name]
             if partitioned:
                 database._pool.write(store.write_partitioned)

@@ -69,7 +69,8 @@ class CouchetteError(Exception):
         self.error = self.default_error if error is None else error
 
     def __str__(self) -> str:
-        return f"{self.reason} {self.hint}".rstrip()
+        stop = "" if not self.hint or self.reason.endswith((".", "!", "?")) else "."
+        return f"{self.reason}{stop} {self.hint}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """The body of CouchDB's answer: ``{"error", "reason"}``."""

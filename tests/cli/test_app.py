@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,14 @@ def test_help_names_every_command(run):
 def test_help_of_a_command_explains_its_exit_codes(run):
     told = " ".join(run("replicate", "--help").out.split())
     assert "3: it ended, but the target refused some documents" in told
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "serve", "browse", "replicate", "info", "compact", "verify", "dump", "load"]
+)
+def test_help_says_something_of_every_option(run, command):
+    lines = run(command, "--help").out.splitlines()
+    assert [line for line in lines if re.fullmatch(r"│ (\*  )?[-A-Z]\S*( [A-Z.]+)? +│", line)] == []
 
 
 def test_without_a_command_help_is_shown(run):
@@ -49,7 +58,8 @@ def test_a_wrong_command_line_is_exit_code_2_and_one_line_that_says_what_is_wron
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("couchette: ")
     assert told in ran.err
-    assert ran.err.endswith("See: couchette --help\n")
+    command = "" if arguments == "nonsense" else f"{arguments.split()[0]} "
+    assert ran.err.endswith(f"See: couchette {command}--help\n")
 
 
 def test_an_interrupt_is_exit_code_130(run, monkeypatch):

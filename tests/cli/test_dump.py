@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 from couchette import Database
@@ -44,6 +46,13 @@ def test_a_dump_that_fails_leaves_the_former_one(run, notes, tmp_path):
     assert saved.read_bytes() == before
 
 
+def test_a_dump_is_for_those_who_may_read_the_database(run, notes, tmp_path):
+    saved = tmp_path / "notes.dump"
+    notes.chmod(0o600)
+    assert run("dump", notes, "-o", saved).code == 0
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
 def test_where_it_cannot_be_written_is_named(run, notes, tmp_path):
     ran = run("dump", notes, "-o", tmp_path / "none" / "x")
     assert (ran.code, ran.out) == (1, "")
@@ -70,3 +79,17 @@ def test_a_file_that_is_there_is_not_replaced(run, notes, tmp_path):
     assert ran.code == 1
     assert ran.err.startswith(f"couchette: {notes} exists already. ")
     assert notes.read_bytes() == before
+
+
+def test_a_log_that_was_left_behind_is_not_written_over_what_is_loaded(run, notes, tmp_path):
+    """A database was killed, and its file was moved away without its log: SQLite takes the log for the new file's."""
+    run("dump", notes, "-o", tmp_path / "saved")
+    new, log = tmp_path / "new", tmp_path / "new-wal"
+    with Database(notes) as database:
+        database["later"] = {}
+        log.write_bytes(Path(f"{notes}-wal").read_bytes())
+    ran = run("load", tmp_path / "saved", new)
+    assert (ran.code, new.exists()) == (1, False)
+    assert ran.err.startswith(f"couchette: {log} is there, ")
+    log.unlink()
+    assert run("load", tmp_path / "saved", new).code == 0

@@ -10,11 +10,13 @@ import signal
 import sqlite3
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 import couchette
 from couchette import Database
+from couchette.cli import credentials
 
 
 def ids(path):
@@ -75,6 +77,8 @@ def test_a_missing_source_makes_nothing(run, tmp_path):
 
 def test_a_scheme_that_is_not_http_is_exit_code_1(run, notes):
     assert "ftp:// is not http:// or https://" in run("replicate", notes, "ftp://host/db").err
+    for target in ("localhost:5984", "localhost:5984/db"):
+        assert f"{target} lacks its beginning, http://" in run("replicate", notes, target).err
 
 
 @pytest.mark.parametrize("kind", ["text", "sqlite"])
@@ -156,7 +160,7 @@ def test_user_and_password_reach_the_url_and_are_not_shown(run, notes, monkeypat
         ("http://a/db", "http://b/db", "both are URLs without credentials"),
         ("notes", "copy", "there is no URL without credentials"),
         ("notes", "http://ann:secret@b/db", "there is no URL without credentials"),
-        ("notes", "http://b/db", "environment variable COUCHETTE_PASSWORD, which is not set"),
+        ("notes", "http://b/db", "set the environment variable COUCHETTE_PASSWORD, or name a --password-file"),
     ],
 )
 def test_a_password_is_never_sent_on_a_guess(run, monkeypatch, source, target, told):
@@ -167,6 +171,15 @@ def test_a_password_is_never_sent_on_a_guess(run, monkeypatch, source, target, t
     assert ran.code == 2
     assert told in ran.err
     assert "secret" not in ran.err
+
+
+def test_a_password_that_is_nowhere_is_asked_for_at_a_terminal(run, notes, monkeypatch):
+    monkeypatch.delenv("COUCHETTE_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(credentials, "getpass", lambda prompt: f"typed after {prompt}")
+    with guarded_server() as (url, seen):
+        run("replicate", notes, url, "--user", "ann")
+    assert seen == ["Basic " + base64.b64encode(b"ann:typed after The password of ann: ").decode()]
 
 
 def test_a_password_comes_from_a_file_and_is_for_one_side(run, notes, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import socket
 import ssl
@@ -47,6 +48,20 @@ def test_it_serves_until_a_signal_and_ends_with_0(start, tmp_path, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "Stopped; every answer under way was sent.\n", "")
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_is_logged_with_its_time(start, tmp_path):
+    process = start("serve", tmp_path / "served", "--port", 0)
+    port = int(process.stdout.readline().split()[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        assert b" 400 " in client.makefile("rb").readline()
+    process.send_signal(signal.SIGTERM)
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING uvicorn\.error: Invalid HTTP request received\.\n",
+        process.communicate(timeout=60)[1],
+    )
 
 
 def test_what_it_makes_is_for_its_owner_alone(monkeypatch, tmp_path):
@@ -139,7 +154,7 @@ def test_an_empty_password_file_is_refused(run, tmp_path):
 def test_a_folder_that_is_a_file_is_refused(run, notes):
     ran = run("serve", notes)
     assert ran.code == 1
-    assert f"{notes} cannot be used" in ran.err
+    assert f"{notes} cannot be used. It is a file; " in ran.err
 
 
 def test_what_it_acknowledged_outlives_a_power_cut(tmp_path, monkeypatch):
@@ -193,6 +208,8 @@ def test_options_that_make_no_sense_are_refused(run, tmp_path):
     folder = tmp_path / "served"
     ran = run("serve", folder, "--tls-key", "key.pem")
     assert (ran.code, "--tls-cert" in ran.err) == (2, True)
+    ran = run("serve", folder, "--password-file", "secret")
+    assert (ran.code, "--admin" in ran.err) == (2, True)
     ran = run("serve", folder, "--set", "cors/max_age")
     assert (ran.code, "section/key=value" in ran.err) == (2, True)
     ran = run("serve", folder, "--set", "cors/nothing=1")

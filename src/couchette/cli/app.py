@@ -42,7 +42,8 @@ def run(arguments: Sequence[str]) -> int:
         command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
         code = command(*bound.args, **bound.kwargs)
     except (CycloptsError, UsageError) as exc:
-        _complain(f"{str(exc).strip()} See: couchette --help")
+        words, _, _ = app.parse_commands(list(arguments))
+        _complain(f"{str(exc).strip()} See: {' '.join(['couchette', *words, '--help'])}")
         return WRONG_USAGE
     except CouchetteError as exc:
         _complain(str(exc))
@@ -111,7 +112,7 @@ def serve(
         The administrator's name. The password is what the environment variable COUCHETTE_ADMIN_PASSWORD holds, or the
         password file; else it is asked for.
     password_file
-        A file that holds the administrator's password.
+        A file whose first line is the administrator's password.
     tls_cert
         Serve HTTPS with the certificate in this file (PEM), and those that vouch for it.
     tls_key
@@ -240,19 +241,31 @@ def replicate(
     auth
         How to log in: with name and password in each request, with a session cookie, or with a token for a password.
     user
-        Name to log in with, for the one URL that holds no credentials itself.
-    source_user, target_user
-        The same for one side.
-    password_env, source_password_env, target_password_env
-        The environment variable that holds the password or the token: COUCHETTE_PASSWORD, COUCHETTE_SOURCE_PASSWORD and
-        COUCHETTE_TARGET_PASSWORD by default. It never stands on the command line, where others can read it.
-    password_file, source_password_file, target_password_file
-        A file that holds it instead, up to the end of its line.
+        Name to log in with, for the one URL that holds no credentials itself. The password or the token never stands on
+        the command line, where others can read it: it is in an environment variable or a file, or is asked for.
+    source_user
+        The same for the source, where both are URLs.
+    target_user
+        The same for the target.
+    password_env
+        The environment variable that holds the password or the token; COUCHETTE_PASSWORD if none is named.
+    source_password_env
+        The same for --source-user; COUCHETTE_SOURCE_PASSWORD if none is named.
+    target_password_env
+        The same for --target-user; COUCHETTE_TARGET_PASSWORD if none is named.
+    password_file
+        A file whose first line is the password or the token.
+    source_password_file
+        The same for --source-user.
+    target_password_file
+        The same for --target-user.
     ca_file
         Certificates (PEM) to believe in place of the system's.
-    source_key_file, target_key_file
-        Files that hold the keys of encrypted databases. With neither, the environment variable COUCHETTE_KEY is
-        the key of every database file named.
+    source_key_file
+        A file that holds the key of an encrypted source. With neither key file, the environment variable COUCHETTE_KEY
+        is the key of every database file named.
+    target_key_file
+        The same for the target.
     """
     from couchette.cli.credentials import Login, credentials
     from couchette.cli.replicate import Keys, run_replicate, what_travels

@@ -1,19 +1,21 @@
-"""Whom ``couchette replicate`` is to the servers that it talks to.
+"""Passwords, and whom ``couchette replicate`` is to the servers that it talks to.
 
 A password never stands on a command line, where every user of the machine can read it. It is what an environment
-variable holds, or a file; and it is sent to no server that was not clearly meant.
+variable holds, or a file, or is typed; and it is sent to no server that was not clearly meant.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from getpass import getpass
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 from couchette.access import Auth, BasicAuth, BearerAuth, SessionAuth
 from couchette.cli.usage import UsageError
+from couchette.endpoints import has_credentials, is_url
 
 Method = Literal["basic", "session", "bearer"]
 
@@ -58,14 +60,9 @@ def credentials(
     )
 
 
-def is_url(endpoint: str) -> bool:
-    """Whether a place on the command line is behind HTTP, and no file."""
-    return endpoint.startswith(("http://", "https://"))
-
-
 def is_open_url(endpoint: str) -> bool:
     """Whether it is a URL without credentials."""
-    return is_url(endpoint) and "@" not in urlsplit(endpoint).netloc
+    return is_url(endpoint) and not has_credentials(endpoint)
 
 
 def _one_open_url(source: str, target: str) -> str:
@@ -77,28 +74,31 @@ def _one_open_url(source: str, target: str) -> str:
 
 
 def _auth(method: Method, login: Login, prefix: str) -> Auth:
+    variable = login.env or VARIABLES[prefix]
     if method == "bearer":
         if login.user is not None:
             raise UsageError(f"--auth bearer takes a token alone; leave out --{prefix}user.")
-        return BearerAuth(_secret(login, prefix))
+        return BearerAuth(read_secret("The token", login.file, variable, f"--{prefix}password-file"))
     if login.user is None:
         raise UsageError(f"A password needs a name: give --{prefix}user.")
-    secret = _secret(login, prefix)
+    secret = read_secret(f"The password of {login.user}", login.file, variable, f"--{prefix}password-file")
     return SessionAuth(login.user, secret) if method == "session" else BasicAuth(login.user, secret)
 
 
-def _secret(login: Login, prefix: str) -> str:
-    if login.file is not None:
+def read_secret(what: str, file: str | None, variable: str, option: str) -> str:
+    """The first line of the file that was named with this option, or the environment's, or what is typed."""
+    if file is not None:
         try:
-            lines = Path(login.file).read_text(encoding="utf-8").splitlines()
+            secret = Path(file).read_text(encoding="utf-8").partition("\n")[0].removesuffix("\r")
         except (OSError, UnicodeDecodeError) as exc:
             problem = getattr(exc, "strerror", None) or "it is not UTF-8"
-            raise UsageError(f"The file {login.file} cannot be read: {problem}.") from exc
-        if not lines:
-            raise UsageError(f"The file {login.file} is empty; its first line is the password.")
-        return lines[0]
-    variable = login.env or VARIABLES[prefix]
-    secret = os.environ.get(variable)
-    if secret is None:
-        raise UsageError(f"The password is read from the environment variable {variable}, which is not set.")
+            raise UsageError(f"The password file {file} cannot be read: {problem}.") from exc
+    elif variable in os.environ:
+        secret = os.environ[variable]
+    elif sys.stdin.isatty():
+        secret = getpass(f"{what}: ")
+    else:
+        raise UsageError(f"{what} is missing: set the environment variable {variable}, or name a {option}.")
+    if not secret:
+        raise UsageError(f"{what} is empty.")
     return secret

@@ -23,11 +23,13 @@ def run_dump(screen: Screen, path: str, output: str | None, key_file: str | None
         partial = target.with_name(f".{target.name}.partial")
         started = time.perf_counter()
         try:
+            # Who may not read the database may not read its dump.
+            partial.touch(Path(path).stat().st_mode & 0o666)
             with partial.open("wb") as file, screen.progress("Dumping") as meter:
                 counts = database.dump(file, progress=lambda done, total: meter.tell(done, total - done))
             partial.replace(target)
         except OSError as exc:
-            raise StoreError(f"The dump cannot be written to {output}.", f"{exc}.") from exc
+            raise StoreError(f"The dump cannot be written to {output}.", f"{exc.strerror}.") from exc
         finally:
             partial.unlink(missing_ok=True)
     took = pace(counts["documents"], time.perf_counter() - started)
@@ -42,5 +44,5 @@ def run_load(screen: Screen, dump: str, path: str, key_file: str | None) -> None
         with sys.stdin.buffer if dump == "-" else Path(dump).open("rb") as file, screen.progress("Loading") as meter:
             counts = load(file, path, progress=lambda done: meter.tell(done, None), key=key)
     except OSError as exc:
-        raise StoreError(f"The dump {dump} cannot be read.", f"{exc}.") from exc
+        raise StoreError(f"The dump {dump} cannot be read.", f"{exc.strerror}.") from exc
     screen.say(f"Loaded {dump} to {path}: {pace(counts['documents'], time.perf_counter() - started)}.")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from couchette import jsonio, replication, store
+from couchette import jsonio, store
 from couchette.cli.files import look_at, read_key
 from couchette.cli.screen import Screen, size
+from couchette.endpoints import is_url
 from couchette.errors import NotCouchDB
 
 
 def run_info(screen: Screen, database: str, as_json: bool, key_file: str | None) -> None:
     """Print it as a table, or as JSON."""
-    found = _of_url(database) if database.startswith(("http://", "https://")) else _of_file(database, key_file)
+    found = _of_url(database) if is_url(database) else _of_file(database, key_file)
     if as_json:
         print(jsonio.dumps(found).decode())
         return
@@ -32,18 +32,13 @@ def _of_file(path: str, key_file: str | None) -> dict[str, Any]:
 
 
 def _of_url(url: str) -> dict[str, Any]:
-    answer = replication.run_sync(partial(_ask, url))
+    from couchette.remote_database import RemoteDatabase
+
+    with RemoteDatabase(url) as database:
+        answer = database.info()
     if not isinstance(answer, dict) or "db_name" not in answer:
         raise NotCouchDB("The URL does not answer as a CouchDB database.", "It must end with the database's name.")
     return answer
-
-
-async def _ask(url: str) -> Any:
-    from couchette.remote.client import Client
-    from couchette.remote.url import DatabaseUrl
-
-    async with Client(DatabaseUrl.parse(url)) as client:
-        return await client.request("GET")
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import couchette
 from couchette import jsonio
-from couchette.cli.credentials import is_url
 from couchette.cli.files import open_existing, read_key
 from couchette.cli.screen import Meter, Screen, count, pace
 from couchette.cli.usage import UsageError
+from couchette.endpoints import is_url
 from couchette.errors import BadRequest
 from couchette.replication import ReplicationResult, Status
 
@@ -60,7 +60,7 @@ def what_travels(
         try:
             chosen["selector"] = jsonio.loads(selector.encode())
         except BadRequest as exc:
-            raise UsageError(f"--selector is not JSON: {exc}") from exc
+            raise UsageError(f"--selector is not JSON. {exc.hint}") from exc
         if not isinstance(chosen["selector"], dict):
             raise UsageError("--selector must be a JSON object.")
     if params is not None:

@@ -5,14 +5,12 @@ The administrator's password never stands on the command line, where every user 
 
 from __future__ import annotations
 
-import os
+import logging
 import re
-import sys
 from collections.abc import Sequence
-from getpass import getpass
-from pathlib import Path
 from typing import Final
 
+from couchette.cli.credentials import read_secret
 from couchette.cli.files import read_key
 from couchette.cli.screen import count
 from couchette.cli.usage import UsageError
@@ -25,8 +23,6 @@ _ORIGIN: Final = re.compile(
 )
 _USUAL_PORTS: Final = {("http", "80"), ("https", "443")}
 """Browsers leave them out of an origin."""
-
-PASSWORD_VARIABLE = "COUCHETTE_ADMIN_PASSWORD"
 
 
 def run_serve(
@@ -46,12 +42,15 @@ def run_serve(
     """Serve until SIGINT or SIGTERM. The first line printed begins with the URL, for programs that wait for it."""
     if tls_key is not None and tls_cert is None:
         raise UsageError("--tls-key goes with a --tls-cert.")
+    if password_file is not None and admin is None:
+        raise UsageError("--password-file goes with an --admin.")
     certificate = None if tls_cert is None else Certificate(tls_cert, tls_key)
     policy = Policy(
         admins={} if admin is None else {admin: _password(admin, password_file)},
         cors=_shared_with(cors),
         settings=dict(map(_setting, settings)),
     )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # What was acknowledged to another machine must outlive a power cut here: its replicator will not send it again.
     # And nobody else of this machine may read the files that hold what the server shows to its users only.
     with Environment(folder, durability="full", key=read_key(key_file), private=True) as environment:
@@ -98,19 +97,4 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _password(admin: str, password_file: str | None) -> str:
-    """The administrator's password: from the file that was named, the environment, or the keyboard."""
-    if password_file is not None:
-        try:
-            password = Path(password_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise UsageError(f"The password file {password_file} cannot be read: {exc}.") from exc
-        password = password.removesuffix("\n").removesuffix("\r")
-    elif PASSWORD_VARIABLE in os.environ:
-        password = os.environ[PASSWORD_VARIABLE]
-    elif sys.stdin.isatty():
-        password = getpass(f"Password of {admin}: ")
-    else:
-        raise UsageError(f"The password of {admin} is missing: set {PASSWORD_VARIABLE}, or name a --password-file.")
-    if not password:
-        raise UsageError(f"The password of {admin} is empty.")
-    return password
+    return read_secret(f"The password of {admin}", password_file, "COUCHETTE_ADMIN_PASSWORD", "--password-file")

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from couchette import jsonio
 from couchette.access import Auth, BasicAuth, BearerAuth, SessionAuth
+from couchette.endpoints import is_url
 from couchette.errors import BadRequest
 from couchette.replication import Options
 
@@ -58,7 +59,7 @@ class Side:
     @property
     def is_url(self) -> bool:
         """Whether it is reached over HTTP."""
-        return _is_url(self.place)
+        return is_url(self.place)
 
     @property
     def shown(self) -> str:
@@ -74,7 +75,7 @@ class Side:
             place = str(place)  # CouchDB takes it for a name, too.
         if not isinstance(place, str):
             raise BadRequest(f"`{member}` must be a URL or a database's name.", "It may be an object with a `url`.")
-        if ("://" in place or "@" in place) and not _is_url(place):
+        if ("://" in place or "@" in place) and not is_url(place):
             # It may hold a password, so it must not be taken for a name, which errors show.
             raise BadRequest("Invalid database URL.", f"`{member}` is not http:// or https://.")
         if headers is not None and not (isinstance(headers, Mapping) and all(map(_is_text, headers.values()))):
@@ -130,7 +131,7 @@ def side_as_json(place: str, auth: Auth | None) -> str | dict[str, Any]:
     """A side as a document holds it, credentials included. Raises BadRequest for those that cannot be written down."""
     if auth is None:
         return place
-    if not _is_url(place):
+    if not is_url(place):
         raise BadRequest("Credentials are for a URL.", f"{place!r} is a database of this environment.")
     if isinstance(auth, BasicAuth | SessionAuth):
         auth = (auth.name, auth.password)
@@ -157,10 +158,6 @@ def _basic(auth: Any, member: str) -> tuple[str, str] | None:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def _is_url(place: str) -> bool:
-    return place.startswith(("http://", "https://"))
 
 
 def _without_user(url: str) -> str:

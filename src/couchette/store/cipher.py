@@ -33,7 +33,8 @@ def can_encrypt() -> bool:
 def check_key(key: str | bytes) -> bytes:
     """The key as bytes, a text as UTF-8. Raises MissingExtra where SQLite cannot encrypt, StoreError for no key."""
     if not isinstance(key, (str, bytes)) or not key:
-        raise StoreError("The key must be a text or bytes, and not empty.", f"It is a {type(key).__name__}.")
+        hint = "It is empty." if isinstance(key, (str, bytes)) else f"It is a {type(key).__name__}."
+        raise StoreError("The key must be a text or bytes, and not empty.", hint)
     if not can_encrypt():
         raise MissingExtra(
             "This SQLite cannot encrypt.",

@@ -68,7 +68,7 @@ class Loader:
             try:
                 self._add(conn, line)
             except _MALFORMED as exc:
-                hint = f"Line {self.lines + 1} is damaged, or the file is no dump: {exc!r}."
+                hint = f"Line {self.lines + 1} is damaged, or the file is no dump: {exc}"
                 raise StoreError("The dump cannot be read.", hint) from exc
 
     def finish(self, conn: apsw.Connection) -> dict[str, int]:
