@@ -33,7 +33,8 @@ def page_rows(request, monkeypatch):
     """So many rows are read at once, and so few bytes of documents."""
     monkeypatch.setattr("couchette.query.changes_pages.LISTING_PAGE_ROWS", request.param)
     monkeypatch.setattr("couchette.query.filtered_changes.FEED_PAGE_DOCS", request.param)
-    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_BYTES", 20 * request.param)
+    for module in ("texts", "text_blocks"):
+        monkeypatch.setattr(f"couchette.store.{module}.LISTING_PAGE_BYTES", 20 * request.param)
     monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 30 * request.param)
 
 
@@ -145,7 +146,8 @@ async def test_large_attachments_of_a_feed_are_sent_as_they_are_read(app, db):
 
 async def test_gzip_that_becomes_long_is_unpacked_as_it_is_sent(app, db, monkeypatch):
     monkeypatch.setattr("couchette.store.content.ATTACHMENT_UNPACKED_BYTES", 10)
-    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_BYTES", 1000)
+    for module in ("texts", "text_blocks"):
+        monkeypatch.setattr(f"couchette.store.{module}.LISTING_PAGE_BYTES", 1000)
     db.put_attachment("bomb", "x", gzip(bytes(5000)), encoding="gzip")
     answer = await call(app, "GET", "/db/_changes?include_docs=true&attachments=true")
     docs = {row["id"]: row["doc"] for row in answer.json()["results"]}
@@ -191,7 +193,8 @@ def test_a_feed_of_any_length_is_held_in_pieces(environment, monkeypatch, kind):
     """8 MB of documents in pages of 20 rows and 32 KB: what is held is a fraction, and read when it is wanted."""
     monkeypatch.setattr("couchette.query.changes_pages.LISTING_PAGE_ROWS", 20)
     monkeypatch.setattr("couchette.query.filtered_changes.FEED_PAGE_DOCS", 20)
-    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_BYTES", 32_000)
+    for module in ("texts", "text_blocks"):
+        monkeypatch.setattr(f"couchette.store.{module}.LISTING_PAGE_BYTES", 32_000)
     monkeypatch.setattr("couchette.server.contents.ATTACHMENT_HOP_BYTES", 32_000)
     db = environment["db"]
     db.bulk_docs([{"_id": f"{number:04}", "text": "x" * 20_000} for number in range(400)])

@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from couchette import jsonio, store
+from couchette import Database, jsonio, limits, store
 from couchette.server import changes, listings
+from couchette.store import texts
 from couchette.wire import feed
 from tests.server.asgi import call, call_json, calling
 
@@ -23,10 +24,11 @@ def db(environment, request, monkeypatch):
     """Documents of every kind, and pages and blocks of so many rows."""
     rows, block = request.param
     monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_ROWS", rows)
-    monkeypatch.setattr("couchette.store.texts.LISTING_BLOCK_ROWS", block)
+    monkeypatch.setattr("couchette.store.text_blocks.LISTING_BLOCK_ROWS", block)
     db = environment["db"]
     db.bulk_docs([{"_id": f"d{number}", "n": number, "é": '"\\\u2028'} for number in range(8)])
     db.bulk_docs([{"_id": "empty"}, {"_id": "big", "n": 2**70}, {"_id": '"quoted"\\'}, {"_id": "😀"}])
+    db.bulk_docs([{"_id": "\x01\t\x7f\0é"}, {"_id": "long", "text": "é" * limits.LISTING_BODY_BYTES}])
     db.bulk_docs([{"_id": "at", "_attachments": {"x": {"data": "QQ=="}}}])
     db.bulk_docs(
         [
@@ -147,8 +149,24 @@ def test_a_document_is_listed_once_whatever_is_written_meanwhile(db):
     assert {"big", "branched", "d7", "😀"} <= set(ids)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_sqlite_makes_the_text_of_ordinary_documents_as_we_would(descending):
+    ids = ["a", "\x01\t\x7f\0é", '"quoted"\\', "😀", "\u2028", *map(str, range(300))]
+    with Database(":memory:") as db:
+        db.bulk_docs([{"_id": doc_id, "n": 2**70, "é": '"\\\x01\u2028'} for doc_id in ids])
+        db.bulk_docs([{"_id": "odd", "_rev": '1-"\\é', "n": 1}], new_edits=False)
+        span = store.span_of(store.UNSET, store.UNSET, store.UNSET, True, descending)
+        block = db._pool.read(texts._ordinary_docs, span, 2, 200)
+        other = db._pool.read(texts._any_docs, span, 2, 200, 1 << 20)
+        assert block is not None
+        assert other is not None
+        assert (block.text, block.rows, block.last[1]) == (other.text, 200, other.last[1])
+        db.bulk_docs([{"_id": "empty"}])
+        assert db._pool.read(texts._ordinary_docs, span, 0, 400) is None
+
+
 def test_a_page_ends_at_its_size(db, monkeypatch):
-    monkeypatch.setattr("couchette.store.texts.LISTING_PAGE_BYTES", 1)
+    monkeypatch.setattr("couchette.store.text_blocks.LISTING_PAGE_BYTES", 1)
     page = db._pool.read(store.changes_texts, since=0, shown=store.Shown())
     assert (page.rows, page.ended) == (1, False)
     span = store.span_of(store.UNSET, store.UNSET, store.UNSET, True, False)

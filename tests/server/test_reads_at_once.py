@@ -86,6 +86,41 @@ async def test_whatever_else_is_asked_is_answered_by_another_thread(app, threads
     assert threading.current_thread() not in threads
 
 
+VIEWS = {"all": {"map": "function (doc) { emit(doc.n); }"}, "sum": {"map": "function (doc) { emit(1, doc.n); }"}}
+VIEWS["sum"]["reduce"] = "_sum"
+
+
+async def test_a_few_rows_of_a_view_are_read_so_too_once_its_index_has_followed(app, environment, threads):
+    db = environment["db"]
+    db.bulk_docs([{"_id": f"d{n}", "n": n} for n in range(300)])
+    db["_design/d"] = {"views": VIEWS}
+    view = "/db/_design/d/_view/all?startkey=200&limit=3"
+    own = threading.current_thread()
+    rows = [await call(app, "GET", view) for _ in range(3)]
+    assert [row["key"] for row in rows[0].json()["rows"]] == [200, 201, 202]
+    assert rows[0].json()["offset"] == 201
+    assert rows[0].body == rows[1].body == rows[2].body
+    # The first one builds the index, and counts the rows before.
+    assert [thread is own for thread in threads] == [False, True, True]
+    db["d0"] = {"n": 200.5}
+    assert [row["key"] for row in (await call(app, "GET", view)).json()["rows"]] == [200, 200.5, 201]
+    assert threads[-1] is not own
+
+
+async def test_what_may_be_many_rows_or_needs_functions_is_left_to_another_thread(app, environment, threads):
+    db = environment["db"]
+    db["_design/d"] = {"views": VIEWS}
+    await call(app, "GET", "/db/_design/d/_view/all?limit=1")
+    await call(app, "GET", "/db/_design/d/_view/sum?limit=1")
+    threads.clear()
+    for query in ("", "limit=201", "limit=x", "limit=1&skip=1000", "limit=1&keys=[1]", "limit=1&include_docs=true"):
+        await call(app, "GET", f"/db/_design/d/_view/all?{query}")
+    answer = await call(app, "GET", "/db/_design/d/_view/sum?limit=1")
+    assert answer.json() == {"rows": [{"key": None, "value": 1}]}
+    assert len(threads) == 7
+    assert threading.current_thread() not in threads
+
+
 async def test_it_is_answered_all_the_same_while_another_holds_what_it_needs(app, environment, threads):
     await call(app, "GET", "/db/a")
     threads.clear()

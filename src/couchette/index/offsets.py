@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import apsw
 
+from couchette import at_once
 from couchette.index.groups import Position, State
 from couchette.index.scanning import count, select
 from couchette.index.spans import START, Point, Span
@@ -50,6 +51,7 @@ class Offsets:
         if known is None or known.position != state.position:
             known = _Milestones(state.position, INDEX_MILESTONE_ROWS, [START])
         if known.places[-1] < point and len(known.places) * known.step < state.counts[view]:
+            at_once.would_wait()  # It may be a long way.
             known = _walked(conn, state, view, known, point)
             self._keep((state.num, view), known)
         at = bisect_right(known.places, point) - 1

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from couchette import functions
+from couchette import at_once, functions
 from couchette.index import Group
 from couchette.limits import COMPILED_VIEWS_MAX
 from couchette.query.catching_up import Functions
@@ -73,6 +73,7 @@ class Leases(Generic[D, F]):
     @contextmanager
     def lease(self, declared: D) -> Iterator[F]:
         """The functions of a group, which stay open within the block."""
+        at_once.would_wait()
         signature = declared.group.signature
         with self._lock:
             kept = self._kept.get(signature)

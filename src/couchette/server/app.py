@@ -2,8 +2,8 @@
 
 A request is read to its end, answered by a plain function in a worker thread, and sent. So a request
 costs one hop, its transaction never waits for the client, and the app runs on any event loop that anyio
-knows. A document that can be read at once is read without the hop (:mod:`couchette.at_once`). Only a feed
-that waits stays in the event loop, and so does what is too large to be held (:mod:`couchette.server.streams`).
+knows. A document, or a few rows, that can be read at once are, without the hop (:mod:`couchette.at_once`). Only
+a feed that waits stays in the event loop, and so does what is too large to be held (:mod:`couchette.server.streams`).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class App:
 
     async def _answered(self, request: Request) -> tuple[ASGIApp, str | None]:
         """The answer of a worker thread; that to a small read of this one, if it need not wait for anything."""
-        if is_small_read(request) and surroundings.current().call is None:
+        if request.stream.ended and is_small_read(request) and surroundings.current().call is None:
             with suppress(MustWait):
                 return self._at_once.call(partial(_answer, request))
         is_long = takes_long(request.method, request.raw_segments, request.query_string)

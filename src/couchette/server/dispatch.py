@@ -16,6 +16,7 @@ from couchette.database import Database
 from couchette.document.docid import check_id
 from couchette.document.partition import check_partitioned_id
 from couchette.errors import BadRequest, NotFound
+from couchette.limits import AT_ONCE_ROWS
 from couchette.server import (
     answers,
     attachments,
@@ -46,6 +47,7 @@ from couchette.server import (
 )
 from couchette.server.request import Request
 from couchette.wire import names
+from couchette.wire.parameters import Query
 
 Handler = Callable[..., ASGIApp]
 
@@ -180,11 +182,27 @@ def takes_long(method: str, raw_segments: list[bytes], query_string: bytes) -> b
 
 
 def is_small_read(request: Request) -> bool:
-    """Whether a request reads one document as it is, and no function of anybody decides whether it may."""
-    if request.method not in _READING or request.query_string or len(request.raw_segments) != 2:
+    """Whether a request reads one document as it is, or some rows of a view, and no function of anybody is asked."""
+    if request.method not in _READING or request.gate.has_rules:
         return False
-    database, doc_id = request.segments
-    return not (database.startswith(b"_") or doc_id.startswith(b"_")) and not request.gate.has_rules
+    match request.segments:
+        case [database, *_] if database.startswith(b"_"):
+            return False
+        case [_, doc_id]:
+            return not request.query_string and not doc_id.startswith(b"_")
+        case [_, b"_design", _, b"_view", _]:
+            return _reads_few(request.query)
+    return False
+
+
+def _reads_few(query: Query) -> bool:
+    """Whether what is asked of a view says that it is little."""
+    limit = query.first("limit") or ""
+    is_little = limit.isdecimal() and len(limit) < 4 and int(limit) <= AT_ONCE_ROWS
+    return is_little and _READING_MORE.isdisjoint(name for name, _ in query.pairs)
+
+
+_READING_MORE: Final = frozenset(("attachments", "conflicts", "include_docs", "keys", "queries", "skip"))
 
 
 _READING: Final = ("GET", "HEAD")

@@ -133,10 +133,15 @@ _NOTHING = Range(None, None, True, False, True)
 
 def select(conn: apsw.Connection, columns: str, span: Range, skip: int, limit: int) -> Any:
     """A cursor on these columns of the documents in a range, in its order; -1 is no limit."""
+    return conn.execute(*selection(columns, span, skip, limit))
+
+
+def selection(columns: str, span: Range, skip: int, limit: int) -> tuple[str, tuple[str | int, ...]]:
+    """The statement of :func:`select` and its values."""
     first, final = span.first, span.final
     sql = _statement(columns, first is not None, final is not None, span.inclusive, span.descending, span.exclusive)
     bounds = () if first is None else (first,)
-    return conn.execute(sql, (*bounds, limit, skip) if final is None else (*bounds, final, limit, skip))
+    return sql, (*bounds, limit, skip) if final is None else (*bounds, final, limit, skip)
 
 
 @cache  # A text that is made anew has to be hashed anew to find its prepared statement.

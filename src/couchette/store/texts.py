@@ -10,11 +10,10 @@ little memory, and holds no snapshot while it waits for its client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -24,13 +23,14 @@ from couchette import jsonio
 from couchette.document.revtree import RevTree
 from couchette.document.stored import with_members
 from couchette.errors import TooLarge
-from couchette.limits import LISTING_BLOCK_ROWS, LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
+from couchette.limits import LISTING_BODY_BYTES, LISTING_PAGE_BYTES, LISTING_PAGE_ROWS
 from couchette.store.content import Unpacking
 from couchette.store.feed import count_after, parse_seq
-from couchette.store.listing import Range, offset_of, select
+from couchette.store.listing import Range, offset_of, select, selection
 from couchette.store.read import View, add_meta, as_stored
 from couchette.store.rows import attachments_of, row_at, winner_row
-from couchette.store.schema import read_meta
+from couchette.store.schema import Meta, read_meta
+from couchette.store.text_blocks import Block, Page, Row, block_of, made_by_sqlite, page
 
 _STUBS: Final = View()
 _PLAIN: Final = "SELECT rev, body FROM docs WHERE id=? AND cur=1 AND deleted=0 AND atts IS NULL"
@@ -107,47 +107,42 @@ def docs_texts(conn: apsw.Connection, span: Range, skip: int, limit: int | None,
     wanted = LISTING_PAGE_ROWS if limit is None else min(limit, LISTING_PAGE_ROWS)
     if span.empty or wanted == 0:
         return DocsTexts([], 0, None, True)
-    if include_docs:
-        page = _read(select(conn, _SHOWN, span, skip, wanted), partial(_docs_text, conn))
-    else:
-        page = _read(select(conn, _NAMED, span, skip, wanted), _names_text)
-    ended = page.rows == limit or (page.rows < wanted and not page.full)
-    return DocsTexts(page.texts, page.rows, page.last[1] if page.last else None, ended)
+    found = _docs_page(conn, span, skip, wanted, include_docs)
+    ended = found.rows == limit or (found.rows < wanted and not found.full)
+    return DocsTexts(found.texts, found.rows, found.last[1] if found.last else None, ended)
 
 
-class _Page(NamedTuple):
-    """What :func:`_read` read."""
+def _docs_page(conn: apsw.Connection, span: Range, skip: int, wanted: int, include_docs: bool) -> Page:
+    def next_block(last: Row, limit: int, left: int) -> Block | None:
+        asked = (span._replace(first=last[1], exclusive=True), 0, limit) if last else (span, skip, limit)
+        if not include_docs:
+            return block_of(select(conn, _NAMED, *asked), left, _names_text)
+        return _ordinary_docs(conn, *asked) or _any_docs(conn, *asked, left)
 
-    texts: list[bytes]
-    rows: int
-    last: tuple[Any, ...]
-    """The last row; empty where there is none."""
-    full: bool
-    """Whether its bytes ended it."""
-
-
-def _read(cursor: apsw.Cursor, text_of: Callable[[list[Any]], bytes]) -> _Page:
-    """Read a page, and make text of it block by block."""
-    texts: list[bytes] = []
-    rows, last, left = 0, (), LISTING_PAGE_BYTES
-    while left > 0 and (block := _block(cursor, left)):
-        texts.append(text_of(block))
-        left -= len(texts[-1])
-        rows += len(block)
-        last = block[-1]
-    cursor.close()
-    return _Page(texts, rows, last, left <= 0)
+    return page(next_block, wanted)
 
 
-def _block(cursor: apsw.Cursor, size: int) -> list[Any]:
-    """The next rows, as many as become one text, and fewer where they have so many bytes."""
-    block = []
-    for row in islice(cursor, LISTING_BLOCK_ROWS):
-        block.append(row)
-        size -= len(row[-1])
-        if size <= 0:
-            break
-    return block
+_PARTS: Final = f"""id, json_quote(id) AS name, json_quote(rev) AS own, body,
+    atts IS NULL AND length(body) BETWEEN 3 AND {LISTING_BODY_BYTES} AS ordinary"""
+_TEXT: Final = """'{"id":'||name||',"key":'||name||',"value":{"rev":'||own||'},"doc":'||substr(body,1,length(body)-1)
+    ||',"_id":'||name||',"_rev":'||own||'}}'"""
+
+
+def _ordinary_docs(conn: apsw.Connection, span: Range, skip: int, limit: int) -> Block | None:
+    """A block of ordinary documents of which none is large; None where there is another.
+
+    SQLite makes the text, in one step: in three quarters of the time, and without the interpreter's lock.
+    """
+    selected, values = selection(_PARTS, span, skip, limit)
+    sql = f"""
+        SELECT count(*), count(*) FILTER (WHERE ordinary), {"min" if span.descending else "max"}(id),
+            CAST(group_concat({_TEXT}) FILTER (WHERE ordinary) AS BLOB) FROM ({selected})"""
+    return made_by_sqlite(conn, sql, values)
+
+
+def _any_docs(conn: apsw.Connection, span: Range, skip: int, limit: int, left: int) -> Block | None:
+    """A block of any documents, which is cut where it has so many bytes."""
+    return block_of(select(conn, _SHOWN, span, skip, limit), left, partial(_docs_text, conn))
 
 
 def _names_text(block: list[tuple[str, str]]) -> bytes:
@@ -197,15 +192,47 @@ def changes_texts(
     at = parse_seq(since, meta)
     until = meta.update_seq if until is None else until
     wanted = LISTING_PAGE_ROWS if limit is None else min(limit, LISTING_PAGE_ROWS)
-    cursor = conn.execute(_LISTED if shown is None else _LISTED_WITH_DOCS, (at, until, wanted))
-    page = _read(cursor, lambda block: _changes_text(conn, block, meta.uuid.encode(), style, shown, between))
-    if page.last:
-        at = page.last[1]
-    ended = page.rows == limit or (page.rows < wanted and not page.full)
-    if ended and page.rows != limit:
+    found = _changes_page(conn, meta, at, until, wanted, style, shown, between)
+    if found.last:
+        at = found.last[1]
+    ended = found.rows == limit or (found.rows < wanted and not found.full)
+    if ended and found.rows != limit:
         at = max(at, until)
     pending = count_after(conn, meta, at) if ended else 0
-    return ChangesTexts(page.texts, page.rows, at, meta.seq_text(at), pending, until, ended)
+    return ChangesTexts(found.texts, found.rows, at, meta.seq_text(at), pending, until, ended)
+
+
+def _changes_page(
+    conn: apsw.Connection,
+    meta: Meta,
+    since: int,
+    until: int,
+    wanted: int,
+    style: str,
+    shown: Shown | None,
+    between: bytes,
+) -> Page:
+    uuid = meta.uuid.encode()
+
+    def next_block(last: Row, limit: int, left: int) -> Block | None:
+        asked = last[1] if last else since, until, limit
+        ordinary = (meta.uuid, between.decode(), style, *asked)
+        if shown is None and (block := made_by_sqlite(conn, _CHANGES, ordinary)) is not None:
+            return block
+        cursor = conn.execute(_LISTED if shown is None else _LISTED_WITH_DOCS, asked)
+        return block_of(cursor, left, lambda rows: _changes_text(conn, rows, uuid, style, shown, between))
+
+    return page(next_block, wanted)
+
+
+_CHANGES: Final = """
+    SELECT count(*), count(*) FILTER (WHERE ordinary), max(seq),
+        CAST(group_concat('{"seq":"'||seq||'-'||?||'","id":'||name||',"changes":[{"rev":'||own||'}]'
+            ||CASE deleted WHEN 0 THEN '}' ELSE ',"deleted":true}' END, ?) FILTER (WHERE ordinary) AS BLOB)
+    FROM (SELECT seq, json_quote(id) AS name, json_quote(rev) AS own, deleted,
+            ?<>'all_docs' OR typeof(tree)<>'text' AS ordinary
+        FROM docs WHERE seq>? AND seq<=? AND cur=1 ORDER BY seq LIMIT ?)"""
+"""A block of changes of one revision each; the others are not ordinary."""
 
 
 def _changes_text(
