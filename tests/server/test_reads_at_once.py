@@ -92,7 +92,7 @@ VIEWS["sum"]["reduce"] = "_sum"
 
 async def test_a_few_rows_of_a_view_are_read_so_too_once_its_index_has_followed(app, environment, threads):
     db = environment["db"]
-    db.bulk_docs([{"_id": f"d{n}", "n": n} for n in range(300)])
+    db.bulk_docs([{"_id": f"d{n}", "n": n} for n in range(3000)])
     db["_design/d"] = {"views": VIEWS}
     view = "/db/_design/d/_view/all?startkey=200&limit=3"
     own = threading.current_thread()
@@ -102,6 +102,10 @@ async def test_a_few_rows_of_a_view_are_read_so_too_once_its_index_has_followed(
     assert rows[0].body == rows[1].body == rows[2].body
     # The first one builds the index, and counts the rows before.
     assert [thread is own for thread in threads] == [False, True, True]
+    for start, is_near in ((900, True), (2900, False), (2900, True), (1500, True)):
+        answer = await call(app, "GET", f"/db/_design/d/_view/all?startkey={start}&limit=1")
+        assert answer.json()["offset"] == start + 1
+        assert (threads[-1] is own) == is_near
     db["d0"] = {"n": 200.5}
     assert [row["key"] for row in (await call(app, "GET", view)).json()["rows"]] == [200, 200.5, 201]
     assert threads[-1] is not own

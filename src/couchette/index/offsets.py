@@ -18,7 +18,12 @@ from couchette import at_once
 from couchette.index.groups import Position, State
 from couchette.index.scanning import count, select
 from couchette.index.spans import START, Point, Span
-from couchette.limits import INDEX_MILESTONE_ROWS, INDEX_MILESTONE_VIEWS, INDEX_MILESTONES_BYTES
+from couchette.limits import (
+    AT_ONCE_WALKED_ROWS,
+    INDEX_MILESTONE_ROWS,
+    INDEX_MILESTONE_VIEWS,
+    INDEX_MILESTONES_BYTES,
+)
 
 _PLACE_BYTES: Final = 200
 """What a place takes beside its bytes, about: a tuple and what it holds."""
@@ -51,7 +56,6 @@ class Offsets:
         if known is None or known.position != state.position:
             known = _Milestones(state.position, INDEX_MILESTONE_ROWS, [START])
         if known.places[-1] < point and len(known.places) * known.step < state.counts[view]:
-            at_once.would_wait()  # It may be a long way.
             known = _walked(conn, state, view, known, point)
             self._keep((state.num, view), known)
         at = bisect_right(known.places, point) - 1
@@ -68,8 +72,10 @@ class Offsets:
 def _walked(conn: apsw.Connection, state: State, view: int, known: _Milestones, point: Point) -> _Milestones:
     """The same with all milestones up to a point, and the one after it."""
     step, places = known.step, list(known.places)
-    size = sum(map(_size, places))
+    size, near = sum(map(_size, places)), len(places) * step + AT_ONCE_WALKED_ROWS
     while places[-1] < point and len(places) * step < state.counts[view]:
+        if len(places) * step > near:
+            at_once.would_wait()  # It may be a long way.
         place = select(conn, state.num, view, Span(places[-1]), columns="k, id, n", skip=step, limit=1).get
         places.append(place)
         size += _size(place)
