@@ -99,6 +99,7 @@ async def test_a_call_can_be_cancelled(no_pauses):
         tasks.start_soon(db.info)
         await begun.wait()
         tasks.cancel_scope.cancel()
+    assert tasks.cancel_scope.cancelled_caught
 
 
 async def test_every_call_gives_up_after_a_while_of_silence():
