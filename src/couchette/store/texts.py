@@ -1,8 +1,9 @@
 """Pages of documents and of changes as JSON text, put together around the bodies as they are stored.
 
 An answer that lists many documents is most of a server's work. Nobody looks into an ordinary document on its way
-there, so its text is made of its body's and of CouchDB's members, and nothing is parsed. What is not ordinary
-(attachments, a body that needs exact numbers, branches where the history is asked for) is read as ever.
+there, so its text is made of its body's and of CouchDB's members, and nothing is parsed. Where all of a block is
+ordinary, SQLite makes the text; what is not (attachments, a large body, branches where the history is asked for) is
+looked at row by row here.
 
 A page ends after so many rows, or so many bytes, whichever comes first. So who sends one page after the other needs
 little memory, and holds no snapshot while it waits for its client.
